@@ -136,9 +136,9 @@ impl Fold {
         };
         let reviews = [review(Role::Owner, 1), review(Role::Security, 2)];
         self.take(IntegrationChange::Drafted { record: Box::new(record), reason: None }.by(staff(0)));
-        self.take(IntegrationChange::Submitted { integration: integration.clone(), approval }.by(staff(0)));
+        self.take(IntegrationChange::Submitted { integration: integration.clone(), approval, owners: None }.by(staff(0)));
         reviews.into_iter().for_each(|review| self.take(review));
-        self.take(IntegrationChange::Activated { integration, version }.by(Actor::Broker));
+        self.take(IntegrationChange::Activated { integration, version, owners: None }.by(Actor::Broker));
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) enum Cause {
     Operator,
     /// The broker, as a consequence of other entries.
     Broker,
+    /// The people directory, by a word of its source.
+    Directory,
 }
 
 impl From<Cause> for Actor {
@@ -19,6 +21,7 @@ impl From<Cause> for Actor {
             Cause::Workload(integration) => Self::Workload(integration),
             Cause::Operator => Self::Operator,
             Cause::Broker => Self::Broker,
+            Cause::Directory => Self::Directory,
         }
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! What a source may say, in which words, is for `http::directory`; what a person is, for `domain::people`.
 
+use std::collections::HashMap;
+
 use tokio::sync::MutexGuard;
 
 use super::Broker;
@@ -45,7 +47,7 @@ pub enum Refused<E> {
 const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// Tries of a write that another process came before.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 impl<E> From<PeopleFault> for Refused<E> {
     fn from(fault: PeopleFault) -> Self {
@@ -132,17 +134,16 @@ impl Broker {
             let directory = &self.newest(&mut copy).await?.directory;
             let (member, forgets) = decide(directory, self.now())?;
             directory.ensure_unique(&member).map_err(Refused::Clash)?;
-            if directory.is_known(&member) {
-                return Ok(member);
-            }
-            if self.put(&mut copy, vec![member.clone()], forgets).await? {
+            if directory.is_known(&member) || self.put(&mut copy, vec![member.clone()], forgets).await? {
+                // What follows for owners is recorded before the source is answered: it says it again after a failure.
+                self.settle_owners_in(&mut copy, std::slice::from_ref(&member.id)).await?;
                 return Ok(member);
             }
         }
         Err(Refused::Away)
     }
 
-    async fn forget_overdue<E>(&self, copy: &mut MutexGuard<'_, Option<Copied>>) -> Result<(), Refused<E>> {
+    pub(super) async fn forget_overdue<E>(&self, copy: &mut MutexGuard<'_, Option<Copied>>) -> Result<(), Refused<E>> {
         loop {
             let (directory, now) = (&self.newest(copy).await?.directory, self.now());
             let overdue = directory.overdue(now, FORGOTTEN_AT_ONCE);
@@ -155,7 +156,7 @@ impl Broker {
     }
 
     /// Writes people. False: another process was first, and the copy is gone.
-    async fn put<E>(
+    pub(super) async fn put<E>(
         &self,
         copy: &mut MutexGuard<'_, Option<Copied>>,
         people: Vec<Member>,
@@ -172,7 +173,7 @@ impl Broker {
     }
 
     /// The directory as the store has it.
-    async fn newest<'c, E>(&self, copy: &'c mut MutexGuard<'_, Option<Copied>>) -> Result<&'c Copied, Refused<E>> {
+    pub(super) async fn newest<'c, E>(&self, copy: &'c mut MutexGuard<'_, Option<Copied>>) -> Result<&'c Copied, Refused<E>> {
         let is_newest = match copy.as_ref() {
             Some(copied) => self.journal.has_newest(&copied.known).await?,
             None => false,
@@ -181,7 +182,7 @@ impl Broker {
             let (members, known) = self.journal.people().await?;
             let directory = Directory::of(members);
             let directory = directory.map_err(|_| PeopleFault::Unsound("two people have the same name"))?;
-            **copy = Some(Copied { directory, known });
+            **copy = Some(Copied { directory, known, addresses: HashMap::new() });
         }
         // Invariant: set above, or found to be the newest.
         Ok(copy.as_ref().expect("a copy"))

@@ -48,7 +48,7 @@ impl Broker {
             let approval = ask(&id, Kind::Environment, environment.to_string(), version, &actor, Vec::new(), now);
             let reason = Text::from(why);
             opened = Some(Approval { reason: Some(reason.clone()), ..approval.clone() });
-            Ok(EnvironmentChange::CloseAsked { environment: environment.clone(), reason, approval })
+            Ok(EnvironmentChange::CloseAsked { environment: environment.clone(), reason, approval: Box::new(approval) })
         })
         .await?;
         opened.ok_or(Failure::Refused(&reason::STORE_UNAVAILABLE))

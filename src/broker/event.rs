@@ -15,6 +15,7 @@ use crate::domain::log::approval::ApprovalChange;
 use crate::domain::log::certificate::CertificateChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::log::environment::EnvironmentChange;
@@ -76,6 +77,7 @@ fn reason(change: &Change) -> Option<&Text> {
     let acts = match change {
         Change::Approval(ApprovalChange::Reviewed { .. })
         | Change::Staff(StaffChange::Cut { .. })
+        | Change::Directory(DirectoryChange::Confirmed { .. })
         | Change::Elevation(
             ElevationChange::Reviewed { .. } | ElevationChange::Ended { .. } | ElevationChange::Noticed { .. },
         )
@@ -119,9 +121,18 @@ fn reason(change: &Change) -> Option<&Text> {
             | JournalChange::Archived(_)
             | JournalChange::CheckpointKeySucceeded { .. },
         )
-        | Change::Configuration(ConfigurationChange::Changed(_))
         | Change::Environment(EnvironmentChange::CloseAsked { .. } | EnvironmentChange::Closed { .. })
         | Change::Exception(ExceptionChange::CloseAsked { .. } | ExceptionChange::Closed { .. })
+        | Change::Configuration(ConfigurationChange::Changed(_) | ConfigurationChange::Widened { .. })
+        | Change::Directory(
+            DirectoryChange::Left { .. }
+            | DirectoryChange::Returned { .. }
+            | DirectoryChange::Resolved { .. }
+            | DirectoryChange::Held { .. }
+            | DirectoryChange::Imported { .. }
+            | DirectoryChange::Heard {}
+            | DirectoryChange::Silent { .. },
+        )
         | Change::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
         | Change::Certificate(
             CertificateChange::AuthorityCreated { .. }
@@ -185,5 +196,6 @@ fn actor(actor: &Actor) -> Value {
         Actor::Workload(integration) => json!({"integration": integration}),
         Actor::Operator => json!("operator"),
         Actor::Broker => json!("broker"),
+        Actor::Directory => json!("directory"),
     }
 }

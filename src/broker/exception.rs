@@ -44,7 +44,12 @@ impl Broker {
             let (subject, version) = (integration.to_string(), version(id, secret));
             let approval = ask(&approval, Kind::Exception, subject, version, &actor, Vec::new(), now);
             let (exception, integration) = (id.clone(), integration.clone());
-            Ok(ExceptionChange::CloseAsked { exception, integration, evidence: Text::from(evidence), approval })
+            Ok(ExceptionChange::CloseAsked {
+                exception,
+                integration,
+                evidence: Text::from(evidence),
+                approval: Box::new(approval),
+            })
         })
         .await?;
         Ok(approval)

@@ -4,6 +4,7 @@
 
 use super::Broker;
 use super::failure::{Failure, beyond, collisions};
+use super::owners::ensure_fit;
 use super::review::ask;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::decision::longest;
@@ -32,6 +33,7 @@ impl Broker {
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
+        let owners = self.owners_of_draft(id).await?;
         let asked = id.clone();
         // A draft reserves nothing: another record may have taken what this one needs.
         let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
@@ -54,13 +56,20 @@ impl Broker {
             if !too_long.is_empty() {
                 return Err(Failure::Faults(beyond(id, too_long)));
             }
+            // The owners that were looked up are those of another draft.
+            if owners.as_ref().is_some_and(|(version, _)| *version != held.version.version) {
+                return Err((&reason::PLAN_STALE).into());
+            }
+            let owners = owners.as_ref().map(|(_, ids)| ids.clone());
+            ensure_fit(&id.to_string(), owners.as_ref(), state)?;
             // Nobody approves a version that they applied or submitted.
             let barred = held.version.by.person().cloned().into_iter().collect();
             let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
             approval.reason = Some(Text::from(why));
-            Ok(IntegrationChange::Submitted { integration: id.clone(), approval })
+            Ok(IntegrationChange::Submitted { integration: id.clone(), approval, owners })
         };
         self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?;
+        self.settle_owners_soon().await;
         Ok(approval)
     }
 

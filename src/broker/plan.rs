@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::replayed::Taking;
+use crate::domain::people::owners::OwnerIds;
 use crate::domain::record::{Difference, Fault, Record};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::value::digest::Digest;
@@ -47,6 +48,8 @@ pub struct Item {
     /// The versions that it was compared with: in force, and newest.
     pub(super) base: (Option<Digest>, Option<Digest>),
     pub(super) rows: Vec<TextRow>,
+    /// The owners in the people directory, where it was looked at.
+    pub(super) owners: Option<OwnerIds>,
 }
 
 impl Item {

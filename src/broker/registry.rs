@@ -13,6 +13,7 @@ use super::exception::{extended, without_closed};
 use super::failure::{Failure, Fault, collisions, failed};
 use super::guardrail::{self, Hand};
 use super::judged::Judged;
+use super::owners;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
 use super::stored::{Stored, base, is_turned_down, joined};
@@ -55,8 +56,10 @@ impl Broker {
         let (broker, view, text) = (self.clone(), self.journal.view(), yaml.to_owned());
         let sound = self.desk.work(move || broker.read_sound(&text, view)).await??;
         let rows = self.journal.texts(&sound.texts).await?;
+        let named = owners::named(&sound.located);
         let broker = self.clone();
         let mut plan = self.desk.work(move || broker.weighed(sound, &rows, &hand)).await??;
+        self.look_up_owners(&mut plan, &named).await?;
         plan.taking = self.taking(by.staff(), &plan.items).await?;
         Ok(plan)
     }
@@ -161,6 +164,7 @@ impl Broker {
             item.approval = self.store(by, item, (why.as_ref(), numbers), request.clone(), (&mut effort, &mut sound)).await?;
         }
         self.settle().await?;
+        self.settle_owners_soon().await;
         Ok(plan)
     }
 
@@ -195,6 +199,9 @@ impl Broker {
                     return Err((&reason::PLAN_STALE).into());
                 }
                 hand.ensure_may_replace(&guardrail.name, state, now)?;
+            }
+            if matches!((&item.record, item.action), (Record::Integration(_), Action::Hold)) {
+                owners::ensure_fit(&item.subject, item.owners.as_ref(), state)?;
             }
             Ok(Decided::from(change(item, &approval, &actor, (why, numbers), now)).with_texts(item.rows.clone()))
         };
@@ -238,7 +245,8 @@ impl Broker {
         let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new))
             && !is_turned_down(&new, state, self.now());
         // An apply of the version in force withdraws the one that waits.
-        let as_in_force = in_force.as_ref().is_some_and(|current| Digest::of_json(current) == Digest::of_json(&new));
+        let as_new = Digest::of_json(&without_closed(&new, state));
+        let as_in_force = in_force.as_ref().is_some_and(|current| Digest::of_json(&without_closed(current, state)) == as_new);
         let narrows = in_force.is_some() && (as_in_force || record::is_provably_narrowing(&differences));
         let action = match &new {
             // What waits for others may still be put in force at once by somebody who can.
@@ -254,7 +262,7 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Ok(Item { kind, subject, action, differences, approval: None, record: new, narrows, base, rows })
+        Ok(Item { kind, subject, action, differences, approval: None, record: new, narrows, base, rows, owners: None })
     }
 
     /// Unseals the texts of a stored record that were not forgotten; also returns digests by text.
@@ -347,6 +355,7 @@ fn change(item: &Item, approval: &ApprovalId, by: &Actor, (why, numbers): (Optio
         (Record::Integration(record), Action::Hold) => IntegrationChange::ChangeHeld {
             approval: open(Kind::Change, Digest::of_json(record)),
             record: Box::new(record.clone()),
+            owners: item.owners.clone(),
         }
         .into(),
         (Record::Integration(record), Action::Draft | Action::PutBack | Action::Unchanged) => {

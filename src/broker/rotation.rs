@@ -44,6 +44,7 @@ impl Broker {
 
     async fn complete(&self, other: Option<&Configuration>) -> Result<(), Failure> {
         if let Some(configuration) = other {
+            self.tell_lengthened(configuration).await?;
             let recorded = self
                 .change_as(Cause::Operator, None, |state, _now| {
                     if state.configuration.as_ref() == Some(configuration) {
@@ -61,6 +62,19 @@ impl Broker {
             self.create_first_key(&environment, alg).await?;
         }
         self.prepare_authorities().await
+    }
+
+    /// Tells people what lasts longer by this configuration. It comes before the change, so that no crash leaves it out.
+    async fn tell_lengthened(&self, configuration: &Configuration) -> Result<(), Failure> {
+        let told = self
+            .change_as(Cause::Operator, None, |state, _now| {
+                let old = state.configuration.as_ref();
+                let settings = old.map(|old| configuration.lengthened(old)).unwrap_or_default();
+                if settings.is_empty() { Err(()) } else { Ok(ConfigurationChange::Widened { settings }) }
+            })
+            .await?;
+        drop(told);
+        Ok(())
     }
 
     /// Makes the next key of `alg` in `environment`.

@@ -108,7 +108,7 @@ impl Broker {
                     reach = None;
                     return Ok(sent.held(&id));
                 }
-                reach = Some(reach_of(&sent.about, state));
+                reach = sent.says.suspends().then(|| reach_of(&sent.about, state));
                 Ok(sent.received(&id))
             })
             .await?;
@@ -193,7 +193,7 @@ impl Broker {
                 }
                 let (signal, about, reason) = (id.clone(), known.about.clone(), Text::from(why));
                 if believed {
-                    reach = Some(reach_of(&about, state));
+                    reach = known.says.suspends().then(|| reach_of(&about, state));
                     return Ok(SignalChange::Confirmed { signal, about, reason });
                 }
                 Ok(SignalChange::Dismissed { signal, about, reason })
@@ -213,7 +213,8 @@ fn taken(id: &SignalId, committed: &Committed, reach: Option<Reach>) -> Result<T
 fn integration(principal: &Principal) -> Result<&crate::domain::value::names::IntegrationId, Refused> {
     match principal.client() {
         ClientId::Integration(integration) => Ok(integration),
-        ClientId::Api(_) => Err(Refused::unknown(&reason::TARGET_UNKNOWN)),
+        // An API has no access of its own that could end.
+        ClientId::Api(_) => Err(Refused::unknown(&reason::BINDING_NO_MATCH)),
     }
 }
 

@@ -43,6 +43,7 @@ impl Words {
             Actor::Workload(integration) => ActorView::Workload(WorkloadView { integration: integration.clone() }),
             Actor::Operator => ActorView::Other(OtherView::Operator),
             Actor::Broker => ActorView::Other(OtherView::Broker),
+            Actor::Directory => ActorView::Other(OtherView::Directory),
         }
     }
 }

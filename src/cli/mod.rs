@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, elevation, environment, exception, explain, guardrail, login, partner, probe, records, revoke, signal,
-    status, webhook, whoami,
+    approval, can_i, directory, elevation, environment, exception, explain, guardrail, login, partner, probe, records, revoke,
+    signal, status, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -156,6 +156,9 @@ enum Command {
     /// List, check and report guardrails: what must never be granted
     #[command(subcommand, before_help = "Examples:\n  carnet guardrail list\n  carnet guardrail check -f guardrails/")]
     Guardrail(guardrail::Guardrail),
+    /// Show the people directory; send a list of people, confirm that people left
+    #[command(before_help = "Examples:\n  carnet directory\n  carnet directory import people.csv")]
+    Directory(directory::Directory),
     /// Revoke a token, or everything issued under a thing; list and lift revocations
     #[command(
         subcommand,
@@ -270,6 +273,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Exception(verb) => exception::run(verb, reach).await,
         Command::Guardrail(verb) => guardrail::run(verb, reach).await,
+        Command::Directory(args) => directory::run(args, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,

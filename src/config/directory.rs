@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::fault::Faults;
 use super::listen::{ListenSection, TlsFiles, tls_files};
 use super::section::Section;
+use crate::domain::value::clock::Seconds;
 
 /// `[directory]`.
 #[derive(Clone, Debug)]
@@ -16,7 +17,13 @@ pub struct DirectorySection {
     pub tls: Option<TlsFiles>,
     /// The files with the bearer tokens that open it: one, or two while one takes the other's place.
     pub token_files: Vec<PathBuf>,
+    /// How long the source may say nothing.
+    pub silent_after: Seconds,
 }
+
+/// The silence after which somebody is told, where the section names none; and its bounds.
+const SILENT_AFTER: Seconds = Seconds::days(7);
+const SILENCES: (Seconds, Seconds) = (Seconds::hours(1), Seconds::days(30));
 
 const LISTEN_FIX: &str = "write listen = \"127.0.0.1:7444\", or leave [directory] out";
 const TOKEN_FIX: &str = "make one with: openssl rand -base64 48 > FILE; chmod 600 FILE; and write token_files = [\"FILE\"]";
@@ -40,8 +47,12 @@ pub(super) fn read(
     }
     let tls = section.section("tls", faults).and_then(|tls| tls_files(tls, folder, faults));
     let token_files = token_files(&mut section, folder, faults);
+    let silent_after = match section.keys().iter().any(|(name, _)| name == "silent_after") {
+        true => section.duration("silent_after", SILENCES, faults),
+        false => Some(SILENT_AFTER),
+    };
     section.finish(faults);
-    Some(DirectorySection { listen: listen?, tls, token_files })
+    Some(DirectorySection { listen: listen?, tls, token_files, silent_after: silent_after? })
 }
 
 fn token_files(section: &mut Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Vec<PathBuf> {

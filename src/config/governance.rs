@@ -2,7 +2,7 @@
 
 use super::fault::Faults;
 use super::section::Section;
-use crate::domain::registry::environment::{LONGEST_UNUSED, UNUSED_SUSPEND, UNUSED_WARN};
+use crate::domain::registry::environment::{Governance, LONGEST_UNUSED, UNUSED_SUSPEND, UNUSED_WARN};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::zone::Zone;
 
@@ -15,14 +15,20 @@ pub struct GovernanceSection {
     pub unused_warn: Seconds,
     /// An environment of an integration that nobody used for so long is suspended, and a binding retired.
     pub unused_suspend: Seconds,
+    /// How long an integration lasts without its owner.
+    pub owner_grace: Seconds,
 }
 
 /// Counts are by day.
 const SHORTEST: Seconds = Seconds::days(1);
 
+/// The longest grace for an integration without its owner.
+const LONGEST_GRACE: Seconds = Seconds::days(30);
+
 impl Default for GovernanceSection {
     fn default() -> Self {
-        Self { zone: Zone::default(), unused_warn: UNUSED_WARN, unused_suspend: UNUSED_SUSPEND }
+        let owner_grace = Governance::OWNER_GRACE;
+        Self { zone: Zone::default(), unused_warn: UNUSED_WARN, unused_suspend: UNUSED_SUSPEND, owner_grace }
     }
 }
 
@@ -39,6 +45,10 @@ pub(super) fn read(section: Option<Section<'_>>, faults: &mut Faults<'_>) -> Opt
         let reason = format!("{unused_warn} is after unused_suspend = {unused_suspend}");
         faults.add(("governance.unused_warn", section.at().1), reason, "warn before anything is suspended");
     }
+    let owner_grace = match section.keys().iter().any(|(name, _)| name == "owner_grace") {
+        true => section.duration("owner_grace", (Seconds(1), LONGEST_GRACE), faults),
+        false => Some(Governance::OWNER_GRACE),
+    };
     section.finish(faults);
-    Some(GovernanceSection { zone: zone?, unused_warn, unused_suspend })
+    Some(GovernanceSection { zone: zone?, unused_warn, unused_suspend, owner_grace: owner_grace? })
 }

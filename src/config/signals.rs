@@ -19,7 +19,7 @@ pub struct SignalSection {
     pub per_hour: u32,
 }
 
-const KINDS_FIX: &str = "write one or more of contract-ended, use-case-ended, environment-ended and compromised";
+const KINDS_FIX: &str = "write one or more of contract-ended, use-case-ended, environment-ended, owner-left and compromised";
 const SUBJECTS_FIX: &str = "write subjects such as globex, globex/*, globex/order-sync or *";
 
 /// The signals in an hour of a machine whose section says nothing.

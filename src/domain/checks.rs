@@ -1,6 +1,6 @@
 //! Each check of the decision tree in both outcomes: what it says is true whether or not it holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::caller::proof::{Assertion, Verified};
 use super::credential::certificate::{Authority, ClientCertificate, Der, Leaf};
@@ -16,6 +16,7 @@ use super::elevation::{Elevation, Rule};
 use super::fixture::{self, ISSUER, NOON, at, production};
 use super::log::certificate::CertificateChange;
 use super::log::change::Change;
+use super::log::directory::DirectoryChange;
 use super::log::elevation::ElevationChange;
 use super::log::environment::EnvironmentChange;
 use super::log::integration::IntegrationChange;
@@ -24,9 +25,11 @@ use super::log::key::KeyChange;
 use super::log::partner::PartnerChange;
 use super::log::revocation::RevocationChange;
 use super::people::actor::Actor;
+use super::people::owners::OwnerIds;
 use super::reason::decision::Step;
 use super::reason::{self, Reason};
 use super::registry::binding::{Admits, Condition};
+use super::registry::environment::Governance;
 use super::registry::integration::{
     Access, Approvers, Eligible, Integration, Limits, OnLate, OnPastDue, Require, Rotation, StaticSecret,
 };
@@ -95,6 +98,18 @@ impl Case {
             super::registry::binding::Admits::Jwt(rule) => change(std::sync::Arc::make_mut(rule)),
             super::registry::binding::Admits::Certificate => unreachable!("the fixture's binding is by JWT"),
         })
+    }
+
+    /// An owner left so early that the grace ends so many seconds after noon.
+    fn left(&mut self, end: i64) -> &mut Self {
+        let person: super::value::names::PersonId = "psn_jane".parse().expect("an id");
+        let ids = OwnerIds { business: Some(person.clone()), application: None };
+        let known = DirectoryChange::Resolved { in_force: [(id(), ids)].into_iter().collect(), waiting: BTreeMap::new() };
+        for what in [known, DirectoryChange::Left { person }] {
+            self.index += 1;
+            self.state.apply(self.index, at(end).minus(Governance::OWNER_GRACE), &what.by(Actor::Directory));
+        }
+        self
     }
 
     /// A proof by the key is on record since `since`, and the record wants keys changed each hour.
@@ -434,6 +449,18 @@ fn rows() -> Vec<Row> {
             },
             "production in the record beyond 2026-12-01T12:00:00Z",
             "production ends 2026-12-01T12:00:00Z",
+        ),
+        (
+            "owners",
+            |case| {
+                case.left(3600);
+            },
+            "psn_jane left 2026-11-17T13:00:00Z, and without an owner it ends 2026-12-01T13:00:00Z",
+            |case| {
+                case.left(0);
+            },
+            "two owners who are present",
+            "psn_jane left 2026-11-17T12:00:00Z, and without an owner it ends 2026-12-01T12:00:00Z",
         ),
         (
             "exceptions",

@@ -187,9 +187,13 @@ pub fn registry_with(keys: &serde_json::Value, single_use: bool) -> Vec<Attribut
         PartnerChange::Submitted { approval: approval("globex", partner_version), record: Box::new(partner) }.into(),
         PartnerChange::Verified { partner: partner_name, version: partner_version }.into(),
         IntegrationChange::Drafted { record: Box::new(integration), reason: None }.into(),
-        IntegrationChange::Submitted { integration: id.clone(), approval: approval("globex/order-sync", integration_version) }
-            .into(),
-        IntegrationChange::Activated { integration: id, version: integration_version }.into(),
+        IntegrationChange::Submitted {
+            integration: id.clone(),
+            approval: approval("globex/order-sync", integration_version),
+            owners: None,
+        }
+        .into(),
+        IntegrationChange::Activated { integration: id, version: integration_version, owners: None }.into(),
     ];
     changes.into_iter().map(|what| what.by(Actor::Broker)).collect()
 }

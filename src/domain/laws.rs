@@ -19,6 +19,7 @@ use super::examples::Examples;
 use super::log::api::ApiChange;
 use super::log::change::Change;
 use super::log::configuration::ConfigurationChange;
+use super::log::directory::DirectoryChange;
 use super::log::entry::Issued;
 use super::log::integration::IntegrationChange;
 use super::log::journal::JournalChange;
@@ -26,6 +27,7 @@ use super::log::key::KeyChange;
 use super::log::partner::PartnerChange;
 use super::log::revocation::RevocationChange;
 use super::people::actor::Actor;
+use super::people::owners::OwnerIds;
 use super::registry::api::{Api, Risk, ScopeEntry, TokenForm};
 use super::registry::binding::{Admits, Binding, Condition, JwtRule, KeySource};
 use super::registry::environment::{Configuration, Environment, Governance};
@@ -60,6 +62,8 @@ struct Case {
     extra_claims: u8,
     revoked: Option<u8>,
     matches: bool,
+    /// The end that an owner who left gives it.
+    owner: Option<i64>,
 }
 
 prop_compose! {
@@ -70,13 +74,14 @@ prop_compose! {
         assertion in (-600i64..40, -20i64..900), max_life in 60u32..1500,
         key_from in -100i64..10, next_key in proptest::option::of(-200i64..600),
         production: bool, extra_claims in 0u8..20, revoked in proptest::option::weighted(0.1, 0u8..8),
-        matches in proptest::bool::weighted(0.95), wild in proptest::bool::weighted(0.3),
+        matches in proptest::bool::weighted(0.95), owner in proptest::option::weighted(0.3, -20i64..900),
+        wild in proptest::bool::weighted(0.3),
     ) -> Case {
         // Most requests lie inside the ceilings, so that the laws are about grants and not about refusals.
         let inside = asked & catalogue & standing;
         let asked = if wild || inside == 0 { asked } else { inside };
         Case { catalogue, standing, asked, api_ttl, max_ttl, record_ttl, contract, verified, assertion, max_life, key_from,
-            next_key, production, extra_claims, revoked, matches }
+            next_key, production, extra_claims, revoked, matches, owner }
     }
 }
 
@@ -179,6 +184,7 @@ fn state(case: &Case) -> State {
             environments,
             staff: Digest::of(b""),
             signals: Vec::new(),
+            directory: None,
             governance: Governance::default(),
         })
         .into(),
@@ -190,6 +196,7 @@ fn state(case: &Case) -> State {
     fold(ApiChange::Narrowed { record: Box::new(api(case)), reason: None }.into());
     let mut state = fold(IntegrationChange::Narrowed { record: Box::new(integration(case)), reason: None }.into());
     verify(&mut state, case, 50);
+    leave(&mut state, case);
     if let Some(what) = case.revoked {
         revoke(&mut state, case, what);
     }
@@ -209,6 +216,18 @@ fn verify(state: &mut State, case: &Case, index: u64) {
         Some(Box::new(Held { version: held, approval: None }));
     let verified = PartnerChange::Verified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
     state.apply(index, at(-1000), &verified.by(Actor::Broker));
+}
+
+/// An owner leaves so long before the end that the grace lasts until then.
+fn leave(state: &mut State, case: &Case) {
+    let Some(end) = case.owner else { return };
+    let person: super::value::names::PersonId = "psn_jane".parse().expect("an id");
+    let ids = OwnerIds { business: Some(person.clone()), application: None };
+    let in_force = [("globex/sync".parse().expect("an id"), ids)].into_iter().collect();
+    let left = at(end).minus(Governance::OWNER_GRACE);
+    let known = DirectoryChange::Resolved { in_force, waiting: std::collections::BTreeMap::new() };
+    state.apply(51, left, &known.by(Actor::Directory));
+    state.apply(52, left, &DirectoryChange::Left { person }.by(Actor::Directory));
 }
 
 fn revoke(state: &mut State, case: &Case, what: u8) {
@@ -295,6 +314,7 @@ fn ceilings(case: &Case) -> Vec<i64> {
     let mut ceilings =
         vec![i64::from(case.api_ttl) - 2, i64::from(case.max_ttl) - 2, case.contract.1, case.verified, case.assertion.1];
     ceilings.extend(case.record_ttl.map(|ttl| i64::from(ttl) - 2));
+    ceilings.extend(case.owner);
     ceilings
 }
 
@@ -349,6 +369,7 @@ proptest! {
             Case { max_ttl: case.max_ttl.saturating_sub(less), ..case.clone() },
             Case { contract: (case.contract.0, case.contract.1 - i64::from(less)), ..case.clone() },
             Case { verified: case.verified - i64::from(less), ..case.clone() },
+            Case { owner: Some(case.owner.unwrap_or(900) - i64::from(less)), ..case.clone() },
         ] {
             let shorter = run(&shorter);
             prop_assert!(shorter.is_none() || (base.is_some() && life(&shorter) <= life(&base)));

@@ -87,6 +87,16 @@ pub async fn people(broker: Broker) {
     }
 }
 
+/// Records what the directory says of owners: what another node wrote, and what a crash left out.
+pub async fn owners(broker: Broker) {
+    let mut ticks = interval(SETTLE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        broker.settle_owners_soon().await;
+    }
+}
+
 /// Copies the health of journal, live index and issuers into the metrics, each second.
 pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
     let mut ticks = interval(Duration::from_secs(1));

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use super::directory;
 use super::fault::{StartFault, at};
+pub use super::finding::{Finding, Weight};
 use super::gateways::{console_origin, journal_settings, live_index, outbound, staff_settings};
 use super::ready::rests;
-use super::{configuration, environments, outside as named};
+use super::{configuration, environments, outside as named, owners};
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, ListenSection};
@@ -31,59 +32,6 @@ use crate::journal::{ClockFault, Kek, OpenFault, Past, View, examine, is_brought
 use crate::revocation::Away;
 use crate::revocation::Index;
 use crate::server::{SystemClock, open_files_limit, tls};
-
-/// The effect of a finding on a server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Weight {
-    /// Nothing is wrong.
-    Sound,
-    /// It works, but should not stay so.
-    Warning,
-    /// The server starts, but something does not work until it is corrected.
-    Wrong,
-    /// The server does not start.
-    Fault,
-}
-
-/// The result of one check.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Finding {
-    /// The subject of the check.
-    pub name: &'static str,
-    /// The field of the configuration that it is about; empty if there is none.
-    pub field: String,
-    /// The effect.
-    pub weight: Weight,
-    /// A sentence about what was found.
-    pub detail: String,
-    /// The fix, if there is something to do.
-    pub fix: Option<String>,
-}
-
-impl Finding {
-    /// A finding of nothing wrong.
-    pub fn sound(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, field: String::new(), weight: Weight::Sound, detail: detail.into(), fix: None }
-    }
-
-    /// A finding of any other weight.
-    pub fn other(weight: Weight, name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, field: String::new(), weight, detail: detail.into(), fix: Some(fix.into()) }
-    }
-
-    fn at(self, field: impl Into<String>) -> Self {
-        Self { field: field.into(), ..self }
-    }
-
-    fn log(&self) {
-        let (name, detail, fix) = (self.name, &self.detail, self.fix.as_deref().unwrap_or_default());
-        match self.weight {
-            Weight::Sound => {}
-            Weight::Warning => tracing::warn!(check = name, detail, fix, "this should not stay as it is"),
-            Weight::Wrong | Weight::Fault => tracing::error!(check = name, detail, fix, "this does not work"),
-        }
-    }
-}
 
 /// Logs every finding that is not [`Weight::Sound`].
 pub fn log(findings: &[Finding]) {
@@ -284,6 +232,7 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
         found.push(time(config, past.view()));
         let (state, environments) = (&past.view().state, super::environments(config));
         found.extend(misfit(state, &environments).into_iter().chain(records(state, &environments)));
+        found.extend(owners::people(state, SystemClock.now()));
     }
     match (contents, &past) {
         (None, _) if config.redis.is_none() => found.push(Finding::sound("live index", "in process: one node only")),

@@ -20,9 +20,11 @@ mod background;
 pub mod checks;
 mod directory;
 mod fault;
+mod finding;
 mod gateways;
 mod mtls;
 mod outside;
+mod owners;
 mod ready;
 mod recorded;
 mod tasks;
@@ -250,6 +252,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
         let router = front::wrap(router, front(Socket::Directory));
         served.spawn(socket.serve(router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
         background.spawn("people directory", background::people(broker.clone()));
+        background.spawn("owners", background::owners(broker.clone()));
     }
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
@@ -283,6 +286,8 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
         return Err(doubted().map_or(unprepared, StartFault::Clock));
     }
     checks::log(&checks::records(&broker.journal.view().state, &environments(config)));
+    // Owners whom it cannot resolve yet are looked up again in the background.
+    broker.settle_owners_soon().await;
     match (broker.settle().await, doubted()) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(fault)) => {
@@ -347,7 +352,8 @@ fn front_of(socket: Socket, config: &Config, system: &System, metrics: &Arc<Metr
     // Its callers have a bearer token that no browser sends, so a page that rebinds its name reaches nothing.
     let is_directory = socket == Socket::Directory;
     let admin_names = config.listen.admin_url.iter().map(|origin| origin.authority().to_owned()).collect();
-    let records = ["/v1/records/plan", "/v1/records/apply"].map(|route| (route, RECORDS_LIMIT)).to_vec();
+    let records =
+        ["/v1/records/plan", "/v1/records/apply", "/v1/directory/import"].map(|route| (route, RECORDS_LIMIT)).to_vec();
     Front {
         socket,
         shape: match socket {

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::config::{Config, EnvironmentSection, GovernanceSection, SignalSection, StaffSection};
+use crate::config::{Config, DirectorySection, EnvironmentSection, GovernanceSection, SignalSection, StaffSection};
 use crate::domain::people::actor::Role;
-use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender, UNUSED_SUSPEND, UNUSED_WARN};
+use crate::domain::registry::environment::{
+    Configuration, Environment, Governance, Sender, Source, UNUSED_SUSPEND, UNUSED_WARN,
+};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
@@ -29,6 +31,7 @@ pub fn configuration(config: &Config) -> Configuration {
         environments: environments(config),
         staff: Digest::of_json(&Staff::of(&config.staff)),
         signals: config.signals.iter().map(sender).collect(),
+        directory: config.directory.as_ref().map(source),
         governance: governance(&config.governance),
     }
 }
@@ -40,12 +43,18 @@ fn governance(section: &GovernanceSection) -> Governance {
         zone: section.zone.clone(),
         unused_warn: other(section.unused_warn, UNUSED_WARN),
         unused_suspend: other(section.unused_suspend, UNUSED_SUSPEND),
+        owner_grace: section.owner_grace,
     }
 }
 
 fn sender(section: &SignalSection) -> Sender {
     let SignalSection { caller, kinds, subjects, per_hour } = section.clone();
     Sender { caller, kinds, subjects, per_hour }
+}
+
+/// The source of the people directory, without its tokens.
+fn source(section: &DirectorySection) -> Source {
+    Source { listen: section.listen.to_string(), tls: section.tls.is_some(), silent_after: section.silent_after }
 }
 
 /// The environments.

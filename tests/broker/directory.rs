@@ -13,20 +13,24 @@ const NEXT: &str = "source-token-next-23456789-0123456789";
 const JSON: &str = "application/scim+json";
 
 /// A world with a directory, which its source calls.
-struct Source {
-    world: World,
+pub struct Source {
+    pub world: World,
     at: SocketAddr,
 }
 
 impl Source {
-    async fn start() -> Self {
-        let mut world = World::start().await;
+    pub async fn start() -> Self {
+        Self::over(World::start().await, "").await
+    }
+
+    /// A directory over a world that has been running without one, with more lines in its section or after it.
+    pub async fn over(mut world: World, more: &str) -> Self {
         world.stop().await;
         let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let folder = world.folder.path();
         std::fs::write(folder.join("scim-token"), format!("{TOKEN}\n")).expect("written");
         std::fs::write(folder.join("scim-token-next"), NEXT).expect("written");
-        let section = format!("[directory]\nlisten = \"{at}\"\ntoken_files = [\"scim-token\", \"scim-token-next\"]\n");
+        let section = format!("[directory]\nlisten = \"{at}\"\ntoken_files = [\"scim-token\", \"scim-token-next\"]\n{more}");
         let file = folder.join("carnet.toml");
         let text = std::fs::read_to_string(&file).expect("a configuration") + &section;
         std::fs::write(file, text).expect("written");
@@ -35,7 +39,7 @@ impl Source {
     }
 
     /// A request as the source sends it.
-    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let bearer = format!("Bearer {TOKEN}");
         let body = body.map(Value::to_string).unwrap_or_default();
         let headers = [("authorization", bearer.as_str()), ("content-type", JSON)];
@@ -48,14 +52,14 @@ impl Source {
     }
 
     /// The same, where it succeeds with this status.
-    async fn done(&self, method: &str, path: &str, body: Option<&Value>, status: u16) -> Value {
+    pub async fn done(&self, method: &str, path: &str, body: Option<&Value>, status: u16) -> Value {
         let answer = self.ask(method, path, body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
         answer.json()
     }
 
     /// Takes in a person with this user name. Returns the id.
-    async fn person(&self, user_name: &str) -> String {
+    pub async fn person(&self, user_name: &str) -> String {
         let user = self.done("POST", "/Users", Some(&json!({"userName": user_name, "active": true})), 201).await;
         user["id"].as_str().expect("an id").to_owned()
     }
@@ -71,7 +75,7 @@ fn filter(text: &str) -> String {
     format!("/Users?filter={}", crate::world::client::escape(text))
 }
 
-fn operations(operations: &Value) -> Value {
+pub fn operations(operations: &Value) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
 }
 
@@ -385,4 +389,20 @@ async fn a_directory_that_another_hand_changed_answers_nothing_and_tokens_go_on(
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{method}: {}", answer.text());
     }
     source.world.minted().await;
+}
+
+/// A library that nobody here wrote asks what it knows to ask of a SCIM server (PyPI `scim2-tester`).
+#[tokio::test]
+async fn a_tester_of_scim_servers_finds_no_fault() {
+    let source = Source::start().await;
+    let mut command = crate::interop::process::python("tests/broker/interop/directory.py");
+    command.arg(format!("http://{}/scim/v2", source.at));
+    let found = crate::interop::process::output(command, TOKEN.to_owned()).await;
+    let found: Vec<Value> = serde_json::from_str(&found).expect("JSON");
+    let faults: Vec<&Value> = found.iter().filter(|one| one["status"] == "ERROR" || one["status"] == "CRITICAL").collect();
+    // RFC 7644 section 3.4.3: a search by POST is not supported, and is answered 404.
+    let titles: Vec<&Value> = faults.iter().map(|one| &one["title"]).collect();
+    assert_eq!(titles, ["search_with_attributes"], "{faults:#?}");
+    let passed = found.iter().filter(|one| one["status"] == "SUCCESS").count();
+    assert!(passed > 20, "{passed} of {found:#?}");
 }

@@ -117,8 +117,8 @@ async fn p_18_a_closed_environment_gives_nothing_and_never_again() {
     // Keys, lists and introspection answer for 30 days, and not a day longer, also after a restart.
     for (days, status) in [(29, 200), (2, 410)] {
         world.advance(days * DAY).await;
-        assert_eq!(get(world.public, "/production/jwks.json").await.status, status);
-        assert_eq!(get(world.public, "/sandbox/jwks.json").await.status, 200);
+        assert_eq!(get(world.public, "/production/jwks").await.status, status);
+        assert_eq!(get(world.public, "/sandbox/jwks").await.status, 200);
         let introspected = world.introspect("production", &token).await;
         assert_eq!(introspected.status, status, "{}", introspected.text());
         let exchange = world.exchange("production", &world.assertion("production"), "orders:read").await;

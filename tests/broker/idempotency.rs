@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::admin::refused;
 use crate::elevation::wish;
+use crate::owners::{active, crowd};
 use crate::world::client::send;
 use crate::world::days::Day;
 use crate::world::{Answer, Options, World, records};
@@ -256,6 +257,9 @@ async fn every_route_that_changes_something_is_done_once() {
     let configuration =
         "[[signals]]\ncaller = \"contracts\"\nkinds = [\"contract-ended\"]\nsubjects = [\"*\"]\nper_hour = 1\n".to_owned();
     let world = World::with(Options { configuration, ..Options::default() }).await;
+    let record = records::integration(&world.partner.issuer, "fourth", "79")
+        + &format!("exceptions: [{{what: old key, control: list, owner: r@acme.example, ends: {}}}]\n", Day(100));
+    world.onboard(&record).await;
     let mut seen = Seen { world: &world, routes: BTreeSet::new() };
     let why = json!({"reason": "a drill"});
 
@@ -299,9 +303,6 @@ async fn every_route_that_changes_something_is_done_once() {
         seen.post(&format!("{route}/resume"), &format!("{path}/resume"), "ann", &why).await;
     }
 
-    let record = records::integration(&world.partner.issuer, "fourth", "79")
-        + &format!("exceptions: [{{what: old key, control: list, owner: r@acme.example, ends: {}}}]\n", Day(100));
-    world.onboard(&record).await;
     let listed_exceptions = world.admin_get("/v1/exceptions", "ann").await;
     let path = format!("/v1/exceptions/{}/close", listed_exceptions["items"][0]["id"].as_str().expect("an id"));
     seen.post("/v1/exceptions/{id}/close", &path, "ann", &json!({"evidence": "deleted"})).await;
@@ -325,8 +326,11 @@ async fn every_route_that_changes_something_is_done_once() {
     let posts = listed().into_iter().filter(|(method, _)| *method == "post").map(|(_, path)| path.to_owned());
     let left: BTreeSet<String> = posts.filter(|path| !seen.routes.contains(path)).collect();
     let left: Vec<&str> = left.iter().map(String::as_str).collect();
-    // These change nothing that is in the log; and a passkey takes a browser (`console::signatures` revokes one).
+    // Most of these change nothing that is in the log. A passkey takes a browser (`console::signatures` revokes one), and the people
+    // directory a source, as in the next test.
     let known = [
+        "/v1/directory/confirm",
+        "/v1/directory/import",
         "/v1/issuers/probe",
         "/v1/passkeys/{id}/revoke",
         "/v1/records/check",
@@ -334,6 +338,21 @@ async fn every_route_that_changes_something_is_done_once() {
         "/v1/webhooks/{name}/replay",
     ];
     assert_eq!(left, known, "a route that no line above sends");
+}
+
+/// The routes of the people directory, with a source that says of four people that they left.
+#[tokio::test]
+async fn routes_of_the_directory_are_done_once() {
+    let (source, ids) = crowd(1).await;
+    for id in &ids {
+        active(&source, id, false).await;
+    }
+    let mut seen = Seen { world: &source.world, routes: BTreeSet::new() };
+    let shown = source.world.admin_get("/v1/directory", "sven").await;
+    let confirm = json!({"id": shown["held"][0]["id"], "reason": "a team was sold"});
+    seen.post("/v1/directory/confirm", "/v1/directory/confirm", "sven", &confirm).await;
+    let people = json!({"people": [{"email": "jane@acme.example", "active": true}]});
+    seen.post("/v1/directory/import", "/v1/directory/import", "adam", &people).await;
 }
 
 /// The id of a signal that is held: of a machine that may send one an hour.

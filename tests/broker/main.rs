@@ -32,6 +32,7 @@ mod key_sets;
 mod longest;
 mod narrowing;
 mod oracles;
+mod owners;
 mod policy;
 mod possession;
 mod quotas;

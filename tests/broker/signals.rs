@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::certificates::{self, enrolled};
 use crate::world::{Answer, Options, World, records, send};
 
-const SECTION: &str = "[[signals]]\ncaller = \"contracts\"\nkinds = [\"contract-ended\", \"compromised\"]\nsubjects = [\"globex/*\"]\nper_hour = 5\n";
+const SECTION: &str = "[[signals]]\ncaller = \"contracts\"\nkinds = [\"contract-ended\", \"compromised\", \"owner-left\"]\nsubjects = [\"globex/*\"]\nper_hour = 5\n";
 
 async fn world() -> World {
     World::with(Options { configuration: SECTION.to_owned(), ..Options::default() }).await
@@ -306,4 +306,29 @@ async fn a_workload_calls_itself_compromised_and_its_certificates_are_on_hold() 
     std::fs::write(machine.path("list.crl"), &fetched.body).expect("written");
     let list = machine.openssl("crl -inform DER -noout -text -in list.crl").await;
     assert!(list.contains("No Revoked Certificates"), "{list}");
+}
+
+/// A machine says that an owner left: nothing is suspended, the access ends after the grace, and an approved version goes on.
+#[tokio::test]
+async fn without_an_owner_an_integration_lasts_for_the_grace() {
+    let world = world().await;
+    let sent = by_machine(&world, "globex/order-sync", "owner-left", None).await;
+    assert_eq!((sent.status, &sent.json()["suspension"]), (201, &Value::Null), "{}", sent.text());
+    assert_eq!(by_machine(&world, "globex/order-sync", "owner-left", None).await.status, 200);
+    let shown = world.admin_get(INTEGRATION, "alan").await;
+    assert_eq!((&shown["suspensions"], &shown["effective"]["production"]["state"]), (&json!([]), &json!("granting")));
+
+    let day = 86_400;
+    world.advance(14 * day - 90).await;
+    let answer = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    assert_eq!((answer.status, answer.json()["expires_in"].as_i64() <= Some(90)), (200, true), "{}", answer.text());
+    world.advance(91).await;
+    assert_eq!(told(&world, "production").await, "owner.gone");
+    let cause = world.admin_get(INTEGRATION, "alan").await["effective"]["production"]["causes"][0].clone();
+    assert_eq!((&cause["reason"], &cause["liftedBy"]["action"]), (&json!("owner.gone"), &json!("apply")), "{cause}");
+
+    let usual = records::usual(&world.partner.issuer).replacen("raj@acme.example", "rita@acme.example", 1);
+    world.onboard(&usual).await;
+    assert_eq!(told(&world, "production").await, "granted");
+    assert_eq!(by_machine(&world, "globex/order-sync", "owner-left", None).await.status, 201, "what the first did is over");
 }

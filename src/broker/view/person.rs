@@ -48,4 +48,6 @@ pub struct WorkloadView {
 pub enum OtherView {
     Operator,
     Broker,
+    /// The people directory.
+    Directory,
 }

@@ -19,9 +19,9 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
-    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId, GuardrailName,
-    IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SignalId, SuspensionId, Ticket,
-    TokenId,
+    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId, GuardrailName, HoldId,
+    IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, PersonId, RequestId, RevocationId, Serial, SignalId, SuspensionId,
+    Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -98,6 +98,8 @@ schemas! {
     Scope, "Scope": text("A scope, as in RFC 6749 section 3.3");
     Seconds, "Seconds": integer("A length of time in seconds");
     Serial, "Serial": text("The serial number of a certificate, in base 16");
+    HoldId, "HoldId": text("The id of people whom the brake of the people directory holds");
+    PersonId, "DirectoryPersonId": text("A person of the people directory: `psn_` and a random name");
     SuspensionId, "SuspensionId": text("The id of a suspension");
     Ticket, "Ticket": text("A ticket in the company's own system, by its number or address");
     Timestamp, "Timestamp": integer("Seconds since 1970, UTC");

@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod can_i;
+pub mod directory;
 pub mod elevation;
 pub mod environment;
 pub mod exception;

@@ -25,9 +25,10 @@ use crate::domain::record::{self, Fault, Located, Record, Severity};
 use crate::domain::registry::environment::{Environment, is_production};
 use crate::domain::state::State;
 use crate::domain::state::ours::Ours;
-use crate::domain::value::clock::Timestamp;
+use crate::domain::value::clock::{Clock as _, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::policy;
+use crate::server::SystemClock;
 
 /// The most questions that `validate` puts to guardrails.
 const MOST_QUESTIONS: u64 = 50_000;
@@ -174,7 +175,7 @@ fn read(files: &Files) -> (Vec<Located>, Vec<Fault>) {
 }
 
 fn surroundings(records: &[Located], args: &Validate) -> Result<Surroundings, Failure> {
-    let now = Timestamp::from_seconds(jiff::Timestamp::now().as_second());
+    let now = Some(SystemClock.now());
     let Some(path) = &args.config else {
         let environments = named(records);
         let production = environments.iter().filter(|name| is_production(name, None)).cloned().collect();

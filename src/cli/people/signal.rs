@@ -27,7 +27,7 @@ pub enum Signal {
         /// PARTNER, PARTNER/INTEGRATION or PARTNER/INTEGRATION/ENVIRONMENT
         #[arg(value_name = "SUBJECT")]
         subject: SignalSubject,
-        /// contract-ended, use-case-ended, environment-ended or compromised
+        /// contract-ended, use-case-ended, environment-ended, owner-left or compromised
         #[arg(value_name = "KIND")]
         kind: SignalKind,
         /// Reason; it is recorded
@@ -72,6 +72,7 @@ async fn decided(admin: &Admin, act: &Act<SignalId>, verb: &str) -> Result<Answe
 
 fn told(signal: Value) -> Result<Answer, Failure> {
     let next = match signal["state"].as_str() {
+        Some("acted") if signal["suspension"].is_null() => "without another owner it ends after the grace",
         Some("acted") => "its subject is suspended, and what was issued is cut",
         Some("held") => "nothing is suspended until security confirms it",
         _ => "nothing is suspended",

@@ -400,7 +400,7 @@ mod tests {
         }
         assert_eq!(steps(&state), alone, "drafts");
         for record in &records {
-            let what = IntegrationChange::Submitted { integration: record.id.clone(), approval: asked(record) };
+            let what = IntegrationChange::Submitted { integration: record.id.clone(), approval: asked(record), owners: None };
             apply(&mut state, what.into());
         }
         assert_eq!(steps(&state).1, 1, "what waits for people reserves");

@@ -3,7 +3,7 @@
 //! Enter through [`next`] and [`next_judged`]. Each step brings a right into force that people approved, or records what holds
 //! already. The end of a right never waits for a step here.
 
-use super::stopped;
+use super::{owners, stopped};
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
@@ -36,6 +36,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| resumed(state))
         .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
+        .or_else(|| owners::silence(state, now).map(Change::from))
 }
 
 /// The next version that comes into force, if any.
@@ -131,9 +132,10 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
             return None;
         }
         let version = approval.version;
+        let owners = state.directory().map(|_| integration.held_owners.clone());
         match integration.phase() {
-            Phase::Active => Some(IntegrationChange::Changed { integration: id, version }.into()),
-            Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version }.into()),
+            Phase::Active => Some(IntegrationChange::Changed { integration: id, version, owners }.into()),
+            Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version, owners }.into()),
             Phase::Draft => None,
         }
     })
@@ -167,6 +169,11 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     }
     if held.approval.is_none() {
         return lacking;
+    }
+    for unfit in owners::ensure(&integration.held_owners, state) {
+        if !lacking.contains(&unfit.reason) {
+            lacking.push(unfit.reason);
+        }
     }
     for conflict in conflicts_in(Holder::Integration(record), state, now, effort) {
         if !lacking.contains(&conflict.reason) {
@@ -256,7 +263,7 @@ mod tests {
         let mut record = known.record.as_ref().clone();
         record.purpose = "Copies more orders.".into();
         let approval = approval("asked", Kind::Change, &record.id.to_string(), Digest::of_json(&record));
-        apply(&mut state, IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval });
+        apply(&mut state, IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval, owners: None });
         approve(&mut state);
         assert!(judges(&state));
         assert!(integration(&state, at(1), Effort::of(0)).is_none());

@@ -198,6 +198,10 @@ impl Place<'_> {
             let since = integration.and_then(|integration| integration.first_due()).map(|secret| secret.ends);
             return Cause { since, lifted_by: lifted("close", "owner"), ..cause };
         }
+        if *reason == reason::OWNER_GONE {
+            let since = state.owner_end(id).map(|end| end.at);
+            return Cause { since, lifted_by: lifted("apply", "owner"), ..cause };
+        }
         if *reason == reason::CONTRACT_ENDED {
             return Cause { since: contract.map(|contract| contract.ends), lifted_by: lifted("apply", "owner"), ..cause };
         }

@@ -17,6 +17,7 @@ pub mod keys_in_use;
 pub mod life;
 pub mod longest;
 pub mod non_use;
+pub mod owners;
 pub mod peer;
 pub mod possession;
 pub mod rehearsal;

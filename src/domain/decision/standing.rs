@@ -72,6 +72,14 @@ pub(in crate::domain) fn standing(
         life.end("environment.ends", ends);
     }
     partner_verified(&id.partner, state, now, trace, life)?;
+    if let Some(end) = state.owner_end(id) {
+        trace.ensure("owners", now < end.at, &reason::OWNER_GONE, || {
+            let who = end.person.as_ref().map_or_else(|| "an owner".to_owned(), ToString::to_string);
+            let seen = format!("{who} left {}, and without an owner it ends {}", end.left, end.at);
+            ("two owners who are present".into(), seen)
+        })?;
+        life.end("owners", end.at);
+    }
     if let Some(secret) = integration.and_then(|integration| integration.first_due()) {
         trace.ensure("exceptions", now < secret.ends, &reason::EXCEPTION_PAST_DUE, || {
             let seen = format!("{:?} ends {}", secret.what, secret.ends.last_day());

@@ -35,7 +35,7 @@ use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::people::passkey::Signature;
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender};
+use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender, Source};
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{Integration, OnLate, Rotation};
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
@@ -80,6 +80,7 @@ impl Examples {
         self.exceptions(&mut story);
         self.signals(&mut story);
         self.closing(&mut story);
+        self.owners(&mut story);
         story.all
     }
 
@@ -95,27 +96,17 @@ impl Examples {
         for dev in [true, false] {
             story.say(&Actor::Operator, JournalChange::Opened { origin: ORIGIN.to_owned(), dev });
         }
-        let environments = ["production", "sandbox", "staging"].map(|name| {
-            let environment = Environment {
-                issuer: parsed(&format!("https://sts.acme.example/{name}")),
-                max_ttl: Seconds(600),
-                trust_domain: parsed(&format!("{name}.sts.acme.example")),
-                production: (name == "staging").then_some(true),
-            };
-            (parsed(name), environment)
-        });
-        let environments = BTreeMap::from(environments);
         for governance in [
             Governance::default(),
             Governance {
                 zone: parsed("Europe/Berlin"),
                 unused_warn: Some(Seconds::days(7)),
                 unused_suspend: Some(Seconds::days(14)),
+                ..Governance::default()
             },
         ] {
-            let (environments, staff) = (environments.clone(), Digest::of(b"staff"));
             let signals = if governance == Governance::default() { Vec::new() } else { vec![sender()] };
-            let configuration = Configuration { environments, staff, signals, governance };
+            let configuration = Configuration { signals, ..configuration(None, governance) };
             story.say(&Actor::Operator, ConfigurationChange::Changed(configuration));
         }
         for (environment, kid, alg) in
@@ -139,7 +130,10 @@ impl Examples {
             let approval = self.approval(id, Kind::Exception, (&integration.to_string(), seen));
             let (exception, integration, evidence) =
                 (exception.clone(), integration.clone(), self.text("the account is deleted"));
-            story.say(&self.owner(), ExceptionChange::CloseAsked { exception, integration, evidence, approval });
+            story.say(
+                &self.owner(),
+                ExceptionChange::CloseAsked { exception, integration, evidence, approval: Box::new(approval) },
+            );
         }
         self.reviewed(story, &self.security(), "approval-exception-2", Verdict::Approve, vec![Role::Security]);
         story.say(&Actor::Broker, ExceptionChange::Closed { exception, integration });
@@ -172,7 +166,7 @@ impl Examples {
         let approval =
             self.approval("approval-environment-1", Kind::Environment, (environment.as_str(), Digest::of(b"staging")));
         let reason = self.text("the test system is gone");
-        let asked = EnvironmentChange::CloseAsked { environment: environment.clone(), reason, approval };
+        let asked = EnvironmentChange::CloseAsked { environment: environment.clone(), reason, approval: Box::new(approval) };
         story.say(&Actor::Staff(self.named("adam")), asked);
         for (by, role) in [(self.owner(), Role::Owner), (self.security(), Role::Security)] {
             self.reviewed(story, &by, "approval-environment-1", Verdict::Approve, vec![role]);
@@ -243,10 +237,10 @@ impl Examples {
         let (subject, version) = about(&first);
         let (id, integration) = ("approval-integration-1", first.id.clone());
         let approval = self.approval(id, Kind::Integration, (&subject, version));
-        story.say(&owner, IntegrationChange::Submitted { integration: integration.clone(), approval });
+        story.say(&owner, IntegrationChange::Submitted { integration: integration.clone(), approval, owners: None });
         self.reviewed(story, &owner, id, Verdict::Approve, vec![Role::Owner]);
         self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
-        story.say(&Actor::Broker, IntegrationChange::Activated { integration: integration.clone(), version });
+        story.say(&Actor::Broker, IntegrationChange::Activated { integration: integration.clone(), version, owners: None });
 
         let mut wider = first.clone();
         for (id, ttl, verdict) in [("approval-change-1", 300, Verdict::Deny), ("approval-change-2", 290, Verdict::Approve)] {
@@ -255,10 +249,10 @@ impl Examples {
             }
             let (subject, version) = about(&wider);
             let approval = self.approval(id, Kind::Change, (&subject, version));
-            story.say(&owner, IntegrationChange::ChangeHeld { record: Box::new(wider.clone()), approval });
+            story.say(&owner, IntegrationChange::ChangeHeld { record: Box::new(wider.clone()), approval, owners: None });
             self.reviewed(story, &security, id, verdict, vec![Role::Administrator, Role::Auditor]);
         }
-        story.say(&Actor::Broker, IntegrationChange::Changed { integration, version: about(&wider).1 });
+        story.say(&Actor::Broker, IntegrationChange::Changed { integration, version: about(&wider).1, owners: None });
         let mut narrower = wider;
         for (requests, reason) in [(50, None), (40, Some(self.text("fewer are enough")))] {
             if let Some(access) = narrower.environments.get_mut("production") {
@@ -471,6 +465,21 @@ pub fn targets() -> Vec<RevocationTarget> {
 fn sender() -> Sender {
     let (kinds, subjects) = (SignalKind::ALL.into(), vec![parsed("globex/*")]);
     Sender { caller: "contracts".to_owned(), kinds, subjects, per_hour: 5 }
+}
+
+/// A configuration of three environments.
+pub(super) fn configuration(directory: Option<Source>, governance: Governance) -> Configuration {
+    let environments = ["production", "sandbox", "staging"].map(|name| {
+        let environment = Environment {
+            issuer: parsed(&format!("https://sts.acme.example/{name}")),
+            max_ttl: Seconds(600),
+            trust_domain: parsed(&format!("{name}.sts.acme.example")),
+            production: (name == "staging").then_some(true),
+        };
+        (parsed(name), environment)
+    });
+    let (environments, staff) = (BTreeMap::from(environments), Digest::of(b"staff"));
+    Configuration { environments, staff, signals: Vec::new(), directory, governance }
 }
 
 fn signing_key(environment: &str, kid: &str, alg: Alg) -> SigningKey {

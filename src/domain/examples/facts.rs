@@ -84,6 +84,8 @@ fn of(state: &State) -> Value {
         candidates: _,
         history: _,
         barred: _,
+        // Said with the integrations, and below where there is something to say.
+        owners,
         // Indexes over the records and approvals that are said below.
         granted: _,
         in_force: _,
@@ -134,7 +136,7 @@ fn of(state: &State) -> Value {
         let one = |(id, one): (&SignalId, &Signal)| {
             let decided = one.decided.as_ref().map(|one| json!({"by": one.by, "reason": one.reason, "at": one.at}));
             let signal = json!({"says": one.says, "about": one.about, "reason": one.reason, "reference": one.reference, "by": one.by,
-                "at": one.at, "suspension": one.suspension, "decided": decided});
+                "at": one.at, "acted": one.acted, "suspension": one.suspension, "decided": decided});
             (id.to_string(), signal)
         };
         facts["signals"] = signals.all().map(one).collect::<Map<_, _>>().into();
@@ -142,6 +144,17 @@ fn of(state: &State) -> Value {
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
+    }
+    // Left out where there is none, as in journals that are older than the directory.
+    let gone: Vec<_> = owners.all_gone().map(|(id, gone)| json!([id, gone.since, gone.counted])).collect();
+    let holds: Vec<_> = owners.holds().map(|(id, hold)| json!([id, hold.at, hold.people.iter().collect::<Vec<_>>()])).collect();
+    if !gone.is_empty() || !holds.is_empty() || owners.all().next().is_some() || owners.heard().is_some() {
+        let own = owners
+            .all()
+            .map(|(id, own)| json!([id, own.in_force.iter().collect::<Vec<_>>(), own.waiting.iter().collect::<Vec<_>>()]));
+        let ends = integrations.keys().filter_map(|id| state.owner_end(id)).map(|end| json!([end.person, end.left, end.at]));
+        facts["owners"] = json!({"own": own.collect::<Vec<_>>(), "gone": gone, "holds": holds, "ends": ends.collect::<Vec<_>>(),
+            "heard": owners.heard(), "quietSince": owners.quiet_since(), "toldSilent": owners.told_silent()});
     }
     facts
 }

@@ -9,6 +9,7 @@ mod changes;
 pub mod coverage;
 mod entries;
 pub mod facts;
+mod owners;
 mod records;
 mod suspensions;
 
@@ -116,7 +117,7 @@ impl Examples {
         Approval {
             requested_by: Actor::Machine(self.named("pipeline")),
             barred: vec![self.named("raj"), unnamed("otto")],
-            slots: vec![Role::Administrator, Role::Auditor, Role::Owner, Role::Security],
+            slots: vec![Role::Administrator, Role::Auditor, Role::Owner, Role::Reporter, Role::Security],
             reviews: [Verdict::Approve, Verdict::Deny].map(|verdict| self.review(verdict)).into(),
             withdrawn: true,
             reason: Some(self.text("the partner moves its workloads")),

@@ -92,6 +92,7 @@ fn base(asked: u8) -> Case {
         extra_claims: 0,
         revoked: None,
         matches: true,
+        owner: None,
     }
 }
 

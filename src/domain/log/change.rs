@@ -10,6 +10,7 @@ use super::api::ApiChange;
 use super::approval::ApprovalChange;
 use super::certificate::CertificateChange;
 use super::configuration::ConfigurationChange;
+use super::directory::DirectoryChange;
 use super::elevation::ElevationChange;
 use super::environment::EnvironmentChange;
 use super::exception::ExceptionChange;
@@ -75,6 +76,8 @@ pub enum Change {
     Signal(SignalChange),
     /// A change of people's access.
     Staff(StaffChange),
+    /// A change of people in the directory, as far as they are owners.
+    Directory(DirectoryChange),
     /// A change of texts of people.
     Text(TextChange),
 }
@@ -169,6 +172,7 @@ nouns! {
     Revocation(RevocationChange),
     Signal(SignalChange),
     Staff(StaffChange),
+    Directory(DirectoryChange),
     Text(TextChange),
 }
 

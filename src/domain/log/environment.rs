@@ -16,7 +16,7 @@ kinds! {
             /// The reason.
             reason: Text,
             /// The approval that this opens.
-            approval: Approval,
+            approval: Box<Approval>,
         },
         /// It was closed, and stays so.
         #[kind = "environment.closed"]

@@ -18,7 +18,7 @@ kinds! {
             /// What shows it.
             evidence: Text,
             /// The approval that this opens.
-            approval: Approval,
+            approval: Box<Approval>,
         },
         /// It is closed: it refuses nothing, and may leave the record.
         #[kind = "exception.closed"]

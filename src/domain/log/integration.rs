@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::kinds::kinds;
+use crate::domain::people::owners::OwnerIds;
 use crate::domain::registry::approval::Approval;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::suspension::SuspensionCause;
@@ -30,6 +31,9 @@ kinds! {
             integration: IntegrationId,
             /// The approval that it opens.
             approval: Approval,
+            /// The owners in the people directory, where there is one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            owners: Option<OwnerIds>,
         },
         /// A draft that was never active was discarded. Its name is free.
         #[kind = "integration.discarded"]
@@ -48,6 +52,9 @@ kinds! {
             integration: IntegrationId,
             /// The version in force from now on.
             version: Digest,
+            /// The owners in the people directory, where there is one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            owners: Option<OwnerIds>,
         },
         /// A change that is not provably narrowing is held; the version in force stays.
         #[kind = "integration.change-held"]
@@ -56,6 +63,9 @@ kinds! {
             record: Box<Integration>,
             /// The approval that it opens.
             approval: Approval,
+            /// The owners in the people directory, where there is one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            owners: Option<OwnerIds>,
         },
         /// A held version came into force.
         #[kind = "integration.changed"]
@@ -64,6 +74,9 @@ kinds! {
             integration: IntegrationId,
             /// The version in force from now on.
             version: Digest,
+            /// The owners in the people directory, where there is one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            owners: Option<OwnerIds>,
         },
         /// A narrower version came into force at once.
         #[kind = "integration.narrowed"]

@@ -74,6 +74,8 @@ pub enum Actor {
     Operator,
     /// The broker, as a consequence of other entries (an activation whose last condition came to hold, a key retired).
     Broker,
+    /// The people directory, by a word of its source.
+    Directory,
 }
 
 impl Actor {
@@ -81,7 +83,7 @@ impl Actor {
     pub fn person(&self) -> Option<&Person> {
         match self {
             Self::Staff(person) | Self::Machine(person) => Some(person),
-            Self::Workload(_) | Self::Operator | Self::Broker => None,
+            Self::Workload(_) | Self::Operator | Self::Broker | Self::Directory => None,
         }
     }
 
@@ -89,7 +91,7 @@ impl Actor {
     pub fn person_mut(&mut self) -> Option<&mut Person> {
         match self {
             Self::Staff(person) | Self::Machine(person) => Some(person),
-            Self::Workload(_) | Self::Operator | Self::Broker => None,
+            Self::Workload(_) | Self::Operator | Self::Broker | Self::Directory => None,
         }
     }
 
@@ -179,6 +181,10 @@ permissions! {
     CloseException: [Owner], Human;
     /// Ask to close an environment.
     Close: [Administrator], Human;
+    /// Send the whole list of people.
+    Import: [Administrator], Human;
+    /// Confirm that people left whom the brake of the directory holds.
+    Confirm: [Security], Human;
 }
 
 /// Proof that the caller holds the permission `P`. Made by [`Authorized::assertion`] alone, whose one caller is the admin

@@ -7,10 +7,10 @@
 //!
 //! People lie in the journal's store, beside the entries, with keyed sums over all of them (`journal::people`), and not in the log: a
 //! source sends names and addresses of people who have nothing to do with partners, people may ask to be forgotten, and the log never
-//! forgets. A decision never reads the directory. Deliberately not here yet: the entries `owner.left` and `owner.returned`, which name an
-//! id and nothing else, so that a decision stays a function of state; and the resolution of owners to ids when a record is submitted.
+//! forgets. A decision never reads the directory: entries such as `owner.left` name an id and nothing else (`log::directory`), so a
+//! decision stays a function of state. [`Directory::by_address`] finds those ids for the owners of a record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::member::{Member, Profile, folded};
 use crate::domain::value::clock::Timestamp;
@@ -25,6 +25,19 @@ pub struct Directory {
     members: BTreeMap<PersonId, Member>,
     by_user_name: HashMap<String, PersonId>,
     by_external_id: HashMap<String, PersonId>,
+    /// By user name and by each e-mail address.
+    by_address: HashMap<String, BTreeSet<PersonId>>,
+}
+
+/// The person whom an address means.
+#[derive(Clone, Copy, Debug)]
+pub enum Meant<'d> {
+    /// Nobody has it.
+    Nobody,
+    /// One person has it, active or not.
+    One(&'d Member),
+    /// Several people have it, and none of them is the only one who is active.
+    Several,
 }
 
 /// The reason why a person cannot be taken in.
@@ -72,6 +85,32 @@ impl Directory {
         self.find(self.by_external_id.get(external_id)?.as_str(), now)
     }
 
+    /// A person whose texts may be gone.
+    pub fn member(&self, id: &PersonId) -> Option<&Member> {
+        self.members.get(id)
+    }
+
+    /// Everybody, those included whose texts are gone.
+    pub fn everybody(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// The person whom an address means, by user name or e-mail address, without regard to case.
+    ///
+    /// An account that is not active any more does not stand in the way of the one that took its place. Of two active people nobody can
+    /// say who is meant.
+    pub fn by_address(&self, address: &str, now: Timestamp) -> Meant<'_> {
+        let named = self.by_address.get(&folded(address)).into_iter().flatten();
+        let named: Vec<&Member> = named.filter_map(|id| self.find(id.as_str(), now)).collect();
+        let mut active = named.iter().filter(|member| member.active);
+        match (named.as_slice(), active.next(), active.next()) {
+            ([], _, _) => Meant::Nobody,
+            ([only], _, _) => Meant::One(only),
+            (_, Some(only), None) => Meant::One(only),
+            (_, _, _) => Meant::Several,
+        }
+    }
+
     /// People whose texts are kept at `now`, in the order of their ids.
     pub fn all(&self, now: Timestamp) -> impl Iterator<Item = &Member> {
         self.members.values().filter(move |member| member.profile_at(now).is_some())
@@ -111,15 +150,31 @@ impl Directory {
             if let Some(external_id) = &profile.external_id {
                 self.by_external_id.remove(external_id.as_str());
             }
+            for address in addresses(profile) {
+                if let Some(known) = self.by_address.get_mut(&address) {
+                    known.remove(&member.id);
+                    if known.is_empty() {
+                        self.by_address.remove(&address);
+                    }
+                }
+            }
         }
         if let Some(profile) = &member.profile {
             self.by_user_name.insert(profile.user_name.folded(), member.id.clone());
             if let Some(external_id) = &profile.external_id {
                 self.by_external_id.insert(external_id.as_str().to_owned(), member.id.clone());
             }
+            for address in addresses(profile) {
+                self.by_address.entry(address).or_default().insert(member.id.clone());
+            }
         }
         self.members.insert(member.id.clone(), member);
     }
+}
+
+/// The addresses of a person in the form in which they are compared.
+fn addresses(profile: &Profile) -> impl Iterator<Item = String> {
+    std::iter::once(profile.user_name.folded()).chain(profile.emails.iter().map(|email| email.value.folded()))
 }
 
 #[cfg(test)]
@@ -172,9 +227,46 @@ mod tests {
         assert_eq!(directory.by_external_id("1", after).map(|one| one.id.as_str()), Some("psn_n"));
     }
 
+    #[test]
+    fn an_address_means_one_person_or_nobody() {
+        let with = |id: &str, user_name: &str, emails: &[&str], active: bool| {
+            let mut said = said(user_name, None, active);
+            let email = |value: &&str| PersonText::try_from((*value).to_owned()).expect("a text");
+            let email = |value| super::super::member::Email { value: email(value), kind: None, primary: None };
+            said.profile.emails = emails.iter().map(email).collect();
+            person(id, said)
+        };
+        let mut directory = Directory::of([
+            with("j", "jane", &["Jane@acme.example", "jd@acme.example"], true),
+            with("o", "jane.old@acme.example", &["jane@acme.example"], false),
+            with("r", "raj@acme.example", &["raj@acme.example"], false),
+            with("e", "eve", &["shared@acme.example"], true),
+            with("f", "fay", &["SHARED@acme.example"], true),
+        ])
+        .expect("five people");
+        let meant = |directory: &Directory, address: &str| match directory.by_address(address, at(0)) {
+            Meant::Nobody => "nobody".to_owned(),
+            Meant::One(member) => member.id.to_string(),
+            Meant::Several => "several".to_owned(),
+        };
+        for (address, wanted) in [
+            ("JANE", "psn_j"),
+            ("jane@ACME.example", "psn_j"),
+            ("jane.old@acme.example", "psn_o"),
+            ("raj@acme.example", "psn_r"),
+            ("shared@acme.example", "several"),
+            ("nobody@acme.example", "nobody"),
+        ] {
+            assert_eq!(meant(&directory, address), wanted, "{address}");
+        }
+        directory.put(with("j", "jane", &["jane.doe@acme.example"], true));
+        assert_eq!(meant(&directory, "jd@acme.example"), "nobody", "an address that is gone");
+        assert_eq!(meant(&directory, "jane@acme.example"), "psn_o");
+        assert_eq!(meant(&directory, "jane.doe@acme.example"), "psn_j");
+    }
+
     proptest! {
         /// Whatever is put and forgotten, the indexes name exactly those whose texts are there.
-        #[test]
         fn the_indexes_follow_the_people(steps in proptest::collection::vec((0_u8..4, 0_u8..4, any::<bool>()), 0..40)) {
             let mut directory = Directory::default();
             for (id, name, stays) in steps {

@@ -3,4 +3,5 @@
 pub mod actor;
 pub mod directory;
 pub mod member;
+pub mod owners;
 pub mod passkey;

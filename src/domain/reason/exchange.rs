@@ -212,6 +212,10 @@ super::kind::reasons! {
         "The integration's time in this environment is over.";
         "The record gives the environment an end of its own (environments.ENV.ends), and no token lives beyond it.";
         "Apply the record with a later end; two people approve it.";
+    OWNER_GONE = "owner.gone", Proof;
+        "An owner of the integration left.";
+        "The people directory says so. Once [governance] owner_grace is over nothing is issued, because nobody answers for the integration.";
+        "Apply a version of the record that names a present owner; two people approve it. If the directory is wrong, correct it there.";
     EXCEPTION_PAST_DUE = "exception.past-due", Proof;
         "A static secret at the partner should be gone by now, and is not closed.";
         "Each exception of a record has an end; after it nothing is issued to the integration, so that a forgotten key is noticed.";

@@ -69,6 +69,18 @@ super::kind::reasons! {
         "Too many signals of this sender wait for a person.";
         "Beyond its bounds a machine's signals are kept until a person has looked at them, and nobody looks at thousands.";
         "Have security confirm or dismiss those that wait.";
+    DIRECTORY_NONE = "directory.none", Conflict;
+        "There is no people directory.";
+        "People are kept for the owners of records, and nothing asks for them where carnet.toml has no [directory].";
+        "Write [directory] in carnet.toml, and restart.";
+    DIRECTORY_LEFT = "directory.left", Conflict;
+        "The list lacks another number of people than the request confirms.";
+        "People whom the list lacks count as gone only if somebody says how many they are: half a file would end the access of many partners.";
+        "Look whom the list lacks, then send it with --confirm-left NUMBER, over HTTP with confirmLeft; or without it, and nobody counts as gone for that.";
+    DIRECTORY_UNSOUND = "directory.unsound", Busy;
+        "The people directory is not as a node of this server left it.";
+        "Somebody changed its rows without the key-encryption key, or put earlier ones back. Nobody may rely on them.";
+        "Restore the journal's store with the directory in it, and look who can write there.";
     PLAN_STALE = "plan.stale", Stale;
         "The plan is no longer current.";
         "Something that it would change has changed since.";

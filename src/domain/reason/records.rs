@@ -25,6 +25,10 @@ super::kind::reasons! {
         "The two owners are the same person.";
         "If the only owner leaves, nobody is responsible.";
         "Name two different people.";
+    OWNER_UNKNOWN = "owner.unknown", Invalid;
+        "The people directory does not know an owner.";
+        "Owners are people, and people leave. The directory tells when, and it can only tell of people whom it knows by this address.";
+        "Name the address of one person of the directory: a user name or an e-mail address there, of nobody else.";
     RECORD_DATES = "record.dates", Invalid;
         "The dates contradict each other.";
         "A contract ends after it starts; a verification expires after it was made.";

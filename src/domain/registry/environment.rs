@@ -19,6 +19,9 @@ pub struct Configuration {
     /// The sections `signals`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<Sender>,
+    /// The section `directory`; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Source>,
     /// The section `governance`; absent where it says nothing.
     #[serde(default, skip_serializing_if = "Governance::is_default")]
     pub governance: Governance,
@@ -39,7 +42,7 @@ pub struct Sender {
 }
 
 /// What the operator configured for the life of records.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Governance {
     /// The zone of day and hour in guardrails.
@@ -51,6 +54,57 @@ pub struct Governance {
     /// What nobody used for so long is suspended or retired; absent where nothing is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unused_suspend: Option<Seconds>,
+    /// How long an integration lasts without its owner.
+    #[serde(default = "Governance::default_owner_grace", skip_serializing_if = "Governance::is_default_owner_grace")]
+    pub owner_grace: Seconds,
+}
+
+/// The source of the people directory, without its tokens.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The address that it calls.
+    pub listen: String,
+    /// Whether TLS ends here.
+    pub tls: bool,
+    /// How long it may say nothing.
+    pub silent_after: Seconds,
+}
+
+/// A setting of the configuration that lets something last longer than before.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lengthened {
+    /// The setting, such as `governance.owner_grace`.
+    pub setting: String,
+    /// The length before.
+    pub from: Seconds,
+    /// The length from now on.
+    pub to: Seconds,
+}
+
+impl Configuration {
+    /// The settings that let something last longer than in `old`.
+    pub fn lengthened(&self, old: &Self) -> Vec<Lengthened> {
+        let silence = |one: &Self| one.directory.as_ref().map(|source| source.silent_after);
+        let warned = |one: &Self| Some(one.governance.unused_warn.unwrap_or(UNUSED_WARN));
+        let unused = |one: &Self| Some(one.governance.unused_suspend.unwrap_or(UNUSED_SUSPEND));
+        let settings = [
+            ("governance.unused_warn", warned(old), warned(self)),
+            ("governance.unused_suspend", unused(old), unused(self)),
+            ("governance.owner_grace", Some(old.governance.owner_grace), Some(self.governance.owner_grace)),
+            ("directory.silent_after", silence(old), silence(self)),
+        ];
+        let longer = settings.into_iter().filter_map(|(setting, from, to)| Some((setting, from?, to?)));
+        let longer = longer.filter(|(_, from, to)| to > from);
+        longer.map(|(setting, from, to)| Lengthened { setting: setting.to_owned(), from, to }).collect()
+    }
+}
+
+impl Default for Governance {
+    fn default() -> Self {
+        Self { zone: Zone::default(), unused_warn: None, unused_suspend: None, owner_grace: Self::OWNER_GRACE }
+    }
 }
 
 /// The time after which people are told of what nobody used, where nothing is configured.
@@ -63,6 +117,17 @@ pub const UNUSED_SUSPEND: Seconds = Seconds::days(90);
 pub const LONGEST_UNUSED: Seconds = Seconds::days(366);
 
 impl Governance {
+    /// The grace where the configuration names none.
+    pub const OWNER_GRACE: Seconds = Seconds::days(14);
+
+    fn default_owner_grace() -> Seconds {
+        Self::OWNER_GRACE
+    }
+
+    fn is_default_owner_grace(grace: &Seconds) -> bool {
+        *grace == Self::OWNER_GRACE
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -21,6 +21,8 @@ pub enum SignalKind {
     UseCaseEnded,
     /// The environment at the partner is gone.
     EnvironmentEnded,
+    /// An owner left, and nobody says which.
+    OwnerLeft,
     /// Somebody else may act as the workload.
     Compromised,
 }
@@ -44,7 +46,8 @@ pub struct SubjectPattern(String);
 
 impl SignalKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::ContractEnded, Self::UseCaseEnded, Self::EnvironmentEnded, Self::Compromised];
+    pub const ALL: [Self; 5] =
+        [Self::ContractEnded, Self::UseCaseEnded, Self::EnvironmentEnded, Self::OwnerLeft, Self::Compromised];
 
     /// Its word on the wire.
     pub const fn name(self) -> &'static str {
@@ -52,7 +55,16 @@ impl SignalKind {
             Self::ContractEnded => "contract-ended",
             Self::UseCaseEnded => "use-case-ended",
             Self::EnvironmentEnded => "environment-ended",
+            Self::OwnerLeft => "owner-left",
             Self::Compromised => "compromised",
+        }
+    }
+
+    /// Whether it suspends its subject. Without an owner an integration lasts for the grace.
+    pub const fn suspends(self) -> bool {
+        match self {
+            Self::OwnerLeft => false,
+            Self::ContractEnded | Self::UseCaseEnded | Self::EnvironmentEnded | Self::Compromised => true,
         }
     }
 
@@ -62,6 +74,7 @@ impl SignalKind {
             Self::ContractEnded => &reason::SIGNAL_CONTRACT_ENDED,
             Self::UseCaseEnded => &reason::SIGNAL_USE_CASE_ENDED,
             Self::EnvironmentEnded => &reason::SIGNAL_ENVIRONMENT_ENDED,
+            Self::OwnerLeft => &reason::OWNER_GONE,
             Self::Compromised => &reason::SIGNAL_COMPROMISED,
         }
     }
@@ -74,7 +87,7 @@ impl FromStr for SignalKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.name() == text)
-            .ok_or("expected contract-ended, use-case-ended, environment-ended or compromised")
+            .ok_or("expected contract-ended, use-case-ended, environment-ended, owner-left or compromised")
     }
 }
 

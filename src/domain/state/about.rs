@@ -84,7 +84,7 @@ fn cut_client(entry: &Entry) -> Option<&ClientId> {
     client.as_ref()
 }
 
-/// The author of an entry: a person's id, an integration, `operator` or `broker`.
+/// The author of an entry: a person's id, an integration, `operator`, `broker` or `directory`.
 ///
 /// The author of a token or a refusal is the client.
 pub fn actor(entry: &Entry) -> String {
@@ -95,6 +95,7 @@ pub fn actor(entry: &Entry) -> String {
             Actor::Workload(integration) => integration.to_string(),
             Actor::Operator => "operator".to_owned(),
             Actor::Broker => "broker".to_owned(),
+            Actor::Directory => "directory".to_owned(),
         },
     }
 }

@@ -98,7 +98,7 @@ mod tests {
             let (subject, version) = (integration.to_string(), Digest::of_json(&record));
             let id: ApprovalId = id.parse().expect("an id");
             let asked = approval(id.as_str(), Kind::Change, &subject, version);
-            let what = IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval: asked };
+            let what = IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval: asked, owners: None };
             state.apply(200, Timestamp::default(), &what.by(Actor::Operator));
             (id, version)
         };
@@ -106,7 +106,7 @@ mod tests {
         assert!(state.approvals[&first].is_current(&state));
         let (second, version) = hold(&mut state, "second", "two");
         assert!(!state.approvals[&first].is_current(&state) && state.approvals[&second].is_current(&state));
-        let what = IntegrationChange::Changed { integration: integration.clone(), version };
+        let what = IntegrationChange::Changed { integration: integration.clone(), version, owners: None };
         state.apply(201, Timestamp::default(), &what.by(Actor::Broker));
         assert!(!state.approvals[&second].is_current(&state));
     }

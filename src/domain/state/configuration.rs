@@ -25,10 +25,17 @@ impl State {
                 if longest_life(configuration) < self.longest_life() {
                     self.lives_shortened = Some(entry.at);
                 }
+                let grace = self.owner_grace();
                 self.configuration = Some(configuration.clone());
                 self.bar_issuers();
+                self.owners.configure(configuration.directory.as_ref(), entry.at);
+                if configuration.governance.owner_grace < grace {
+                    self.cut_past_all_owners(entry);
+                }
                 Effects::judged()
             }
+            // The entry is for people. The change itself follows.
+            ConfigurationChange::Widened { .. } => Effects::unjudged(),
         }
     }
 

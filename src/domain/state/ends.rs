@@ -8,7 +8,7 @@ use crate::domain::value::names::{ExceptionId, PartnerName};
 /// A date on which a right ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EndsNext {
-    /// `contract`, `environment`, `exception` or `verification`.
+    /// `contract`, `environment`, `exception`, `owner` or `verification`.
     pub what: &'static str,
     /// The first second after it.
     pub at: Timestamp,
@@ -26,6 +26,7 @@ pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Op
     let environments = record.environments.values().filter_map(|access| access.ends).map(|ends| ("environment", ends));
     let ends = [("contract", record.contract.ends)].into_iter().chain(environments).chain(exceptions);
     let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));
+    let ends = ends.chain(state.owner_end(&record.id).map(|end| ("owner", end.at)));
     let (what, at) = ends.filter(|(_, end)| *end > now).min_by_key(|(_, end)| *end)?;
     Some(EndsNext { what, at })
 }

@@ -1,12 +1,15 @@
 //! An integration: the version in force, the version that waits, and what suspends it.
 
 use super::appliers::Appliers;
+use super::effects::Entered;
 use super::exception::Exceptions;
 use super::non_use::NonUse;
+use crate::domain::people::owners::{InForce, OwnerIds};
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
 use crate::domain::registry::phase::Phase;
 use crate::domain::registry::suspension::Suspensions;
+use crate::domain::value::clock::Timestamp;
 use std::sync::Arc;
 
 /// An integration.
@@ -18,6 +21,12 @@ pub struct IntegrationState {
     pub held: Option<Box<Held<Integration>>>,
     /// What is known of its static secrets besides its record.
     pub exceptions: Exceptions,
+    /// When a signal said that one of its owners left, if no version was approved since.
+    pub owner_left: Option<Timestamp>,
+    /// The owners of the version in force, as people of the directory.
+    pub owners: InForce,
+    /// The owners of the version that was submitted, as people of the directory.
+    pub held_owners: OwnerIds,
     /// What suspends it.
     pub suspensions: Suspensions,
     /// The people who applied versions, as far as it bars them from approving elevations.
@@ -59,6 +68,20 @@ impl IntegrationState {
     pub(super) fn came_into_force(&mut self, old: Option<Arc<Integration>>) {
         if let Some(current) = &self.current {
             self.appliers.came_into_force(old.as_deref(), &current.record);
+        }
+    }
+
+    /// Notes the owners of a version that came into force in place of `old`: those of its entry, else those that it waited with.
+    ///
+    /// An entry that names nobody was written without a directory. Then the same owners are the same people: one who is gone stays gone.
+    pub(super) fn owned_by(&mut self, entry: Entered<'_>, named: Option<&OwnerIds>, old: Option<&Integration>) {
+        let waited = std::mem::take(&mut self.held_owners);
+        let named = named.cloned().unwrap_or(waited);
+        let same = old.zip(self.current.as_ref()).is_some_and(|(old, current)| old.owners == current.record.owners);
+        if named != OwnerIds::default() {
+            self.owners = InForce::of(&named, entry.at);
+        } else if !same {
+            self.owners = InForce::default();
         }
     }
 

@@ -11,6 +11,7 @@ use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
 use super::{Held, Party, State};
 use crate::domain::log::integration::IntegrationChange;
+use crate::domain::people::owners::OwnerIds;
 use crate::domain::record::taken_away;
 use crate::domain::registry::integration::Integration;
 use crate::domain::value::names::{ApprovalId, ClientId, IntegrationId, PartnerName};
@@ -60,11 +61,15 @@ impl State {
                 let held = Box::new(Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None });
                 let state = self.integration_or_new(&record.id);
                 state.appliers.applied(entry.by);
+                state.held_owners = OwnerIds::default();
                 let earlier = state.held.replace(held);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
-            IntegrationChange::Submitted { integration, approval } => {
+            IntegrationChange::Submitted { integration, approval, owners } => {
+                if let Some(state) = self.integration_mut(integration) {
+                    state.held_owners = owners.clone().unwrap_or_default();
+                }
                 let held = self.integration_mut(integration).and_then(|integration| integration.held.as_mut());
                 let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
                 self.open(entry.at, earlier, Opening::of_version(approval));
@@ -77,15 +82,17 @@ impl State {
                 }
                 Effects::judged()
             }
-            IntegrationChange::ChangeHeld { record, approval } => {
+            IntegrationChange::ChangeHeld { record, approval, owners } => {
                 let held = hold(record.as_ref(), entry, approval);
                 let state = self.integration_or_new(&record.id);
                 state.appliers.applied(entry.by);
+                state.held_owners = owners.clone().unwrap_or_default();
                 let earlier = state.held.replace(held);
                 self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
-            IntegrationChange::Activated { integration, version } | IntegrationChange::Changed { integration, version } => {
+            IntegrationChange::Activated { integration, version, owners }
+            | IntegrationChange::Changed { integration, version, owners } => {
                 if let Some(state) = self.integration_mut(integration) {
                     let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
                     let promoted = promote(&mut state.held, &mut state.current, version);
@@ -94,6 +101,8 @@ impl State {
                         state.exceptions_came_into_force(old.as_deref());
                         // People approved it: whether it is used is counted anew.
                         state.non_use = NonUse::from(entry.at);
+                        state.owned_by(entry, owners.as_ref(), old.as_deref());
+                        state.owner_left = None;
                     }
                     self.take_away(entry, integration, old.as_deref());
                     self.list_exceptions(integration, old.as_deref());
@@ -109,6 +118,9 @@ impl State {
                 state.appliers.applied(entry.by);
                 state.came_into_force(old.clone());
                 state.exceptions_came_into_force(old.as_deref());
+                // A narrower version has the same owners, and nobody looked them up again.
+                state.held_owners = OwnerIds::default();
+                state.owned_by(entry, None, old.as_deref());
                 let earlier = state.held.take();
                 self.take_away(entry, &record.id, old.as_deref());
                 self.list_exceptions(&record.id, old.as_deref());
@@ -196,7 +208,7 @@ mod tests {
         apply(&mut state, drafted());
         let mut submitted = state.clone();
         let approval = approval("a1", Kind::Integration, "globex/second", version);
-        apply(&mut submitted, IntegrationChange::Submitted { integration: id.clone(), approval });
+        apply(&mut submitted, IntegrationChange::Submitted { integration: id.clone(), approval, owners: None });
         let mut suspended = state.clone();
         apply(&mut suspended, IntegrationChange::suspended(id.clone(), "odd".into()));
         for (mut held, what) in [

@@ -30,6 +30,7 @@ use history::History;
 use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
 use narrowings::Narrowings;
+use owners::Owners;
 use recent_cuts::{Cut, RecentCuts};
 use revoked_tokens::RevokedTokens;
 use signal::Signals;
@@ -52,6 +53,7 @@ pub mod certificates;
 pub mod closures;
 mod configuration;
 pub mod cut;
+mod departures;
 mod effects;
 pub mod elevations;
 pub mod ends;
@@ -73,6 +75,7 @@ pub mod non_use;
 mod opening;
 pub mod ours;
 pub mod own;
+pub mod owners;
 mod partners;
 mod people;
 #[cfg(test)]
@@ -173,6 +176,8 @@ pub struct State {
     pub(in crate::domain) issuer_of_people: Option<Issuer>,
     /// People whose access was ended, with the time of the cut. It stays ended.
     pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
+    /// Owners of records, as people of the directory.
+    pub owners: Owners,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
     /// Everything that was ever in force. It only grows.
@@ -209,13 +214,19 @@ impl State {
             Change::Guardrail(change) => self.apply_guardrail(entry, change),
             Change::Exception(change) => self.apply_exception(entry, change),
             Change::Partner(change) => self.apply_partner(entry, change),
-            Change::Integration(change) => self.apply_integration(entry, change),
+            Change::Integration(change) => {
+                let before = self.owners_of(change.integration());
+                let effects = self.apply_integration(entry, change);
+                self.index_owners(change.integration(), &before);
+                effects
+            }
             Change::Approval(change) => self.apply_approval(entry, change),
             Change::Elevation(change) => self.apply_elevation(entry, change),
             Change::Passkey(change) => self.apply_passkey(entry, change),
             Change::Revocation(change) => self.apply_revocation(entry, change),
             Change::Signal(change) => self.apply_signal(entry, change),
             Change::Staff(change) => self.apply_staff(entry, change),
+            Change::Directory(change) => self.apply_directory(entry, change),
             // The texts leave the store with the change. The state holds their digests.
             Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),
         };

@@ -124,7 +124,8 @@ fn configurations() -> impl Strategy<Value = Configuration> {
         };
         let named = ENVIRONMENTS.iter().zip(there).filter(|(_, there)| *there);
         let environments = named.map(|(text, _)| (name(text), environment(text))).collect();
-        Configuration { environments, staff: Digest::of(b"staff"), signals: Vec::new(), governance: Governance::default() }
+        let (staff, governance) = (Digest::of(b"staff"), Governance::default());
+        Configuration { environments, staff, signals: Vec::new(), directory: None, governance }
     })
 }
 
@@ -164,7 +165,7 @@ fn steps() -> impl Strategy<Value = Step> {
             &record.id.to_string(),
             Digest::of_json(&record),
         );
-        Change::Integration(IntegrationChange::ChangeHeld { record: Box::new(record), approval: asked })
+        Change::Integration(IntegrationChange::ChangeHeld { record: Box::new(record), approval: asked, owners: None })
     });
     let verdicts = prop_oneof![1 => Just(Verdict::Deny), 4 => Just(Verdict::Approve)];
     let kinds = prop_oneof![Just("change"), Just("resume"), Just("lift")];
@@ -366,6 +367,27 @@ fn ensure_barred(state: &State, probes: &[Integration]) {
     }
 }
 
+/// The index of owners is what a look at each integration finds.
+fn ensure_owned(state: &State) {
+    let (mut expected, mut unresolved) = (BTreeMap::<_, [BTreeSet<IntegrationId>; 2]>::new(), BTreeSet::new());
+    for (id, known) in &state.integrations {
+        let ids = known.owners.ids();
+        for (place, ids) in [(0, &ids), (1, &known.held_owners)] {
+            for person in ids.people() {
+                expected.entry(person.clone()).or_default()[place].insert(id.clone());
+            }
+        }
+        let waits = known.held.as_ref().is_some_and(|held| held.approval.is_some());
+        if (known.current.is_some() && !ids.is_complete()) || (waits && !known.held_owners.is_complete()) {
+            unresolved.insert(id.clone());
+        }
+    }
+    let set = |all: &OrdSet<IntegrationId>| all.iter().cloned().collect();
+    let found = state.owners.all().map(|(person, own)| (person.clone(), [set(&own.in_force), set(&own.waiting)]));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
+    assert_eq!(state.owners.unresolved().cloned().collect::<BTreeSet<_>>(), unresolved);
+}
+
 /// The content of the indexes, in an order of its own.
 #[derive(Debug, PartialEq)]
 struct Said {
@@ -411,7 +433,7 @@ proptest! {
                 Step::Make(what) => *what,
                 Step::Promote(id) => {
                     let Some(version) = held(&state, &id) else { continue };
-                    Change::Integration(IntegrationChange::Changed { integration: id, version })
+                    Change::Integration(IntegrationChange::Changed { integration: id, version, owners: None })
                 }
                 // Also of what is no draft: that changes nothing.
                 Step::Discard(id) => {
@@ -431,6 +453,7 @@ proptest! {
             let fresh = from_nothing(&state);
             prop_assert_eq!(Said::by(&state, &probes), Said::by(&fresh, &probes), "after {:?}", change);
             ensure_barred(&state, &probes);
+            ensure_owned(&state);
             let places: BTreeSet<_> = state.candidates.all().map(|one| (&one.environment, &one.rule.issuer)).collect();
             let listed = places.iter().flat_map(|(environment, issuer)| state.candidates(environment, issuer).iter());
             let listed: Vec<_> = listed.map(|one| (&one.client, &one.environment, &one.rule.issuer, &one.binding)).collect();

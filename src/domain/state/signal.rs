@@ -30,6 +30,8 @@ pub struct Signal {
     pub by: Actor,
     /// When it came.
     pub at: Timestamp,
+    /// Whether it acted: at once, or when a person confirmed it.
+    pub acted: bool,
     /// The suspension that it made.
     pub suspension: Option<SuspensionId>,
     /// What a person decided, if it was held.
@@ -50,7 +52,7 @@ pub struct Decided {
 /// Where a signal stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SignalStanding {
-    /// It suspended its subject.
+    /// It ended something.
     Acted,
     /// It waits for a person.
     Held,
@@ -91,10 +93,10 @@ impl SignalStanding {
 impl Signal {
     /// Where it stands.
     pub fn standing(&self) -> SignalStanding {
-        match (&self.suspension, &self.decided) {
-            (Some(_), _) => SignalStanding::Acted,
-            (None, None) => SignalStanding::Held,
-            (None, Some(_)) => SignalStanding::Dismissed,
+        match (self.acted, &self.decided) {
+            (true, _) => SignalStanding::Acted,
+            (false, None) => SignalStanding::Held,
+            (false, Some(_)) => SignalStanding::Dismissed,
         }
     }
 }
@@ -124,16 +126,17 @@ impl Signals {
         self.find(self.said.get(&said)?.as_str())
     }
 
-    /// Notes what a person decided, and the suspension that this made. Returns what the signal says, and its words.
+    /// Notes what a person decided, and the name of the suspension that this makes, if it was believed. Returns what the signal says, and its words.
     pub(super) fn decide(
         &mut self,
         id: &SignalId,
         decided: Decided,
-        suspension: Option<SuspensionId>,
+        believed: Option<SuspensionId>,
     ) -> Option<(SignalKind, Text)> {
         let known = self.all.get_mut(id).map(Arc::make_mut)?;
         known.decided = Some(decided);
-        known.suspension = suspension;
+        known.acted = believed.is_some();
+        known.suspension = believed.filter(|_| known.says.suspends());
         Some((known.says, known.reason.clone()))
     }
 
@@ -157,6 +160,7 @@ fn sender(by: &Actor) -> Arc<str> {
     match by {
         Actor::Staff(person) | Actor::Machine(person) => format!("{} {}", person.iss, person.id).into(),
         Actor::Workload(id) => format!("workload {id}").into(),
+        Actor::Directory => "directory".into(),
         Actor::Operator => "operator".into(),
         Actor::Broker => "broker".into(),
     }

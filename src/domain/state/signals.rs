@@ -29,13 +29,17 @@ impl State {
         counts.then_some(known)
     }
 
-    /// The signal of this sender about this subject whose suspension is in force.
+    /// The signal of this sender about this subject that is in force.
     pub fn says_already(&self, by: &Actor, about: &SignalSubject) -> Option<&Signal> {
         self.signals.since(by, Timestamp::default()).find(|signal| signal.about == *about && self.stands(signal))
     }
 
-    /// Whether the suspension that a signal made is in force.
+    /// Whether what a signal did is in force.
     fn stands(&self, signal: &Signal) -> bool {
+        if !signal.says.suspends() {
+            let left = |id: &IntegrationId| self.integrations.get(id).and_then(|known| known.owner_left);
+            return self.touched(&signal.about).iter().any(|id| left(id) == Some(signal.at));
+        }
         let (party, _) = Party::of_signal(&signal.about);
         let in_force = self.suspensions(&party).into_iter().flat_map(|known| known.iter());
         signal.suspension.as_ref().is_some_and(|made| in_force.into_iter().any(|one| one.id == *made))
@@ -104,16 +108,30 @@ impl State {
             reference: reference.cloned(),
             by: entry.by.clone(),
             at: entry.at,
-            suspension,
+            acted: suspension.is_some(),
+            suspension: suspension.filter(|_| says.suspends()),
             decided: None,
         });
     }
 
-    /// Suspends the subject of a signal.
+    /// Suspends the subject of a signal, or begins the grace of what has an owner no more.
     fn stop(&mut self, entry: Entered<'_>, says: SignalKind, about: &SignalSubject, reason: &Text) -> Effects {
+        if !says.suspends() {
+            for id in self.touched(about) {
+                if let Some(known) = self.integration_mut(&id) {
+                    known.owner_left.get_or_insert(entry.at);
+                }
+                self.cut_past_owner(entry, &id);
+            }
+            return Effects::judged();
+        }
         let (party, environment) = Party::of_signal(about);
         let environments = environment.into_iter().cloned().collect();
-        self.suspend(entry, &party, Suspended { id: None, environments: &environments, reason, cause: SuspensionCause::Decision, signal: Some(says) })
+        self.suspend(
+            entry,
+            &party,
+            Suspended { id: None, environments: &environments, reason, cause: SuspensionCause::Decision, signal: Some(says) },
+        )
     }
 }
 

@@ -163,6 +163,10 @@ name!(
     PersonId, person_id
 );
 name!(
+    /// People whom the brake of the people directory holds, until somebody of security confirms that they left.
+    HoldId, url_safe
+);
+name!(
     /// A ticket in the company's own system, by its number or address.
     Ticket, opaque_255
 );

@@ -23,6 +23,7 @@ mod approvals;
 pub mod asked;
 mod certificates;
 mod describe;
+mod directory;
 mod document;
 mod elevations;
 mod environments;
@@ -69,6 +70,7 @@ fn table() -> Vec<Route> {
         vec![get("/openapi.json", "description", "This description", description)],
         approvals::routes(),
         certificates::routes(),
+        directory::routes(),
         elevations::routes(),
         environments::routes(),
         evidence::routes(),

@@ -23,7 +23,7 @@ use crate::broker::words::{Words, names, sealed};
 use crate::domain::people::actor::{Contain, Read, Report};
 use crate::domain::reason;
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
-use crate::domain::state::signal::{Decided, Signal};
+use crate::domain::state::signal::{Decided, Signal, SignalStanding};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{SignalId, SuspensionId};
 use crate::domain::value::text::Text;
@@ -255,10 +255,10 @@ async fn told(
 ) -> Result<Written<Told>, Problem> {
     let Taken { signal, cut, repeated } = taken;
     let words = words(broker, std::iter::once(&signal)).await?;
-    let status = match (repeated, &signal.suspension, &signal.decided) {
-        (true, _, _) | (false, None, Some(_)) => StatusCode::OK,
-        (false, Some(_), _) => StatusCode::CREATED,
-        (false, None, None) => StatusCode::ACCEPTED,
+    let status = match (repeated, signal.standing()) {
+        (true, _) | (false, SignalStanding::Dismissed) => StatusCode::OK,
+        (false, SignalStanding::Acted) => StatusCode::CREATED,
+        (false, SignalStanding::Held) => StatusCode::ACCEPTED,
     };
     let told = Told(status, SignalView::of(&signal, &words)).into_response();
     Ok(Written::as_is(match cut {

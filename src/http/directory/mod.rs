@@ -8,7 +8,8 @@
 //! what it is answered, and [`fault`] what it is refused. A source's words differ from vendor to vendor, and a refused word leaves somebody
 //! who left active. So everything that is not kept here is dropped with 200, and only a value of ours that cannot be one is refused.
 //!
-//! Deliberately not here: rules about people (`domain::people`), and what follows from them for integrations.
+//! Deliberately not here: rules about people (`domain::people`), and what follows from them for integrations
+//! (`broker::owners`).
 
 mod attribute;
 mod bearer;
@@ -20,9 +21,9 @@ mod filter;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use serde_json::Value;
@@ -56,8 +57,16 @@ pub fn router(broker: Broker, tokens: Tokens) -> Router {
         .route(&at("/Users/{id}"), get(show).put(replace).patch(change).delete(delete))
         .route(&at("/Groups"), nothing())
         .route(&at("/Groups/{id}"), nothing())
+        // Inside the check of the token: a word of somebody else is none.
+        .route_layer(from_fn_with_state(broker.clone(), heard))
         .route_layer(from_fn_with_state(tokens, bearer::pass))
         .with_state(broker)
+}
+
+/// Knows that the source spoke. A question counts as a word.
+async fn heard(State(broker): State<Broker>, request: Request, next: Next) -> Response {
+    broker.hear_directory().await;
+    next.run(request).await
 }
 
 /// `GET /ResourceTypes/{name}`.

@@ -216,8 +216,10 @@ fn is_same(one: &Actor, other: &Actor) -> bool {
         (Actor::Staff(_) | Actor::Machine(_), Actor::Staff(_) | Actor::Machine(_)) => {
             one.person().zip(other.person()).is_some_and(|(one, other)| one.is(other))
         }
-        (Actor::Operator, Actor::Operator) | (Actor::Broker, Actor::Broker) => true,
-        (Actor::Staff(_) | Actor::Machine(_) | Actor::Workload(_) | Actor::Operator | Actor::Broker, _) => false,
+        (Actor::Operator, Actor::Operator) | (Actor::Broker, Actor::Broker) | (Actor::Directory, Actor::Directory) => true,
+        (Actor::Staff(_) | Actor::Machine(_) | Actor::Workload(_) | Actor::Operator | Actor::Broker | Actor::Directory, _) => {
+            false
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::preset::Preset;
+use crate::domain::registry::signal::SignalKind;
 use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::alg::Alg;
 
@@ -54,6 +55,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<Required>(),
         variants::<Risk>(),
         variants::<Role>(),
+        variants::<SignalKind>(),
         variants::<SuspensionCause>(),
         variants::<Trigger>(),
         variants::<Verdict>(),
