@@ -1,6 +1,7 @@
 //! Guardrails: compiles Cedar and answers the decision (`cedar-policy`'s one home).
 //!
-//! Enter through [`Guardrails::of`] for the guard of a state, and [`compile`] for one text. What a return means:
+//! Enter through [`Guards::of`](crate::domain::decision::guard::Guards::of) for the guard of a state, and [`compile`] for one text. What a
+//! return means:
 //!
 //! - A guard answers for exactly one set of guardrails, which its digest names. The decision compares it with that of the state. So a
 //!   set that is late, or that this version of the program cannot compile, refuses everything and never nothing.
