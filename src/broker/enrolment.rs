@@ -20,6 +20,7 @@ use crate::domain::people::actor::{Authorized, Operate, Submit};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::State;
+use crate::domain::state::certificates::LeafEnd;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
@@ -201,7 +202,11 @@ impl Broker {
             }
         };
         let revoked = revoked(&view.state, authority);
-        let serials: Vec<String> = revoked.iter().map(|one| format!("{} {:?}", one.serial, one.end)).collect();
+        let word = |end| match end {
+            LeafEnd::Revoked(_) => "revoked",
+            LeafEnd::Held(_) => "held",
+        };
+        let serials: Vec<String> = revoked.iter().map(|one| format!("{} {}", one.serial, word(one.end))).collect();
         let says = format!("{} {} {}", authority.kid, now.as_seconds() / RENEWED_EVERY, serials.join(" "));
         let der = self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)?;
         Ok(RevocationList { der, says })

@@ -43,6 +43,10 @@ pub(super) fn read(sections: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<S
     senders
 }
 
+fn known(text: &String) -> Result<SignalKind, String> {
+    text.parse().map_err(|_| format!("there is no kind {text:?}"))
+}
+
 fn one(mut section: Section<'_>, faults: &mut Faults<'_>) -> Option<SignalSection> {
     let fix = "write the value of its person claim, as `carnet whoami` tells it";
     let caller = section.required("caller", fix, faults);
@@ -55,10 +59,7 @@ fn one(mut section: Section<'_>, faults: &mut Faults<'_>) -> Option<SignalSectio
     });
     let at = (section.at().0.to_owned(), section.at().1);
     let kinds = section.texts("kinds", faults);
-    let kinds: BTreeSet<SignalKind> = kinds
-        .iter()
-        .filter_map(|kind| kind.parse(faults, |text| text.parse().map_err(|_| format!("there is no kind {text:?}")), KINDS_FIX))
-        .collect();
+    let kinds: BTreeSet<SignalKind> = kinds.iter().filter_map(|kind| kind.parse(faults, known, KINDS_FIX)).collect();
     let subjects = section.texts("subjects", faults);
     let subjects: Vec<SubjectPattern> = subjects
         .iter()

@@ -6,11 +6,15 @@ use crate::certificates::{self, enrolled};
 use crate::elevation::{ask_as_workload, own_wish, refused, wish};
 use crate::world::{Answer, World, get};
 
-const CLOSE: &str = "/v1/environments/production/close";
 const DAY: i64 = 86_400;
 
 async fn ask(world: &World, person: &str, confirm: &str) -> Answer {
-    world.admin_post(CLOSE, person, &json!({"reason": "the platform is gone", "confirm": confirm})).await
+    asked(world, person, "production", confirm).await
+}
+
+async fn asked(world: &World, person: &str, environment: &str, confirm: &str) -> Answer {
+    let path = format!("/v1/environments/{environment}/close");
+    world.admin_post(&path, person, &json!({"reason": "the platform is gone", "confirm": confirm})).await
 }
 
 /// The approvals to close an environment that wait.
@@ -24,8 +28,9 @@ async fn vote(world: &World, approval: &Value, person: &str) -> Answer {
     world.admin_post(&format!("/v1/approvals/{}/reviews", approval["id"].as_str().expect("an id")), person, &body).await
 }
 
-async fn close(world: &World) {
-    let asked = ask(world, "adam", "production").await;
+/// Closes an environment: `adam` asks, `olga` and `sven` approve.
+pub async fn close(world: &World, environment: &str) {
+    let asked = asked(world, "adam", environment, environment).await;
     assert_eq!(asked.status, 202, "{}", asked.text());
     let waits = waiting(world).await;
     for person in ["olga", "sven"] {
@@ -64,7 +69,8 @@ async fn an_environment_is_closed_by_three_people() {
     let bearer = format!("Bearer {machine}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = json!({"reason": "gone", "confirm": "production"}).to_string();
-    let by_machine = crate::world::send(world.admin, "POST", CLOSE, &headers, body.as_bytes()).await;
+    let by_machine =
+        crate::world::send(world.admin, "POST", "/v1/environments/production/close", &headers, body.as_bytes()).await;
     refused(&by_machine, 403, "staff.machine");
     for confirm in ["", "sandbox", "Production"] {
         let answer = ask(&world, "adam", confirm).await;
@@ -95,7 +101,7 @@ async fn p_18_a_closed_environment_gives_nothing_and_never_again() {
     let machine = enrolled(&world, "production").await;
     let (token, other) = (world.minted().await, world.exchange("sandbox", &world.assertion("sandbox"), "orders:read").await);
     let other = other.json()["access_token"].as_str().expect("a token").to_owned();
-    close(&world).await;
+    close(&world, "production").await;
 
     assert_eq!(told(&world, "production").await, "environment.closed");
     assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
@@ -147,7 +153,7 @@ async fn a_configuration_ends_no_environment_and_brings_none_back() {
     let told = boots(&mut world, &without).await.expect_err("production is open");
     assert!(told.contains("production is not configured any more"), "{told}");
     boots(&mut world, &usual).await.expect("as before");
-    close(&world).await;
+    close(&world, "production").await;
     for (text, because) in [(&moved, "is closed and cannot be configured again"), (&renamed, "has the issuer of production")] {
         let told = boots(&mut world, text).await.expect_err("it comes back");
         assert!(told.contains(because), "{told}");
