@@ -98,6 +98,11 @@ async fn a_static_secret_is_closed_by_two_people() {
     let closed = now.iter().find(|other| other["id"] == one["id"]).expect("still listed");
     assert_eq!((&closed["state"], &closed["closed"]["by"]["id"]), (&json!("closed"), &json!("ann")), "{closed}");
 
+    // A line that says anything else under the closed name is another secret, and one person alone puts none there.
+    let plan = apply(&world, &with(&world, &[("old key", 60), ("legacy SFTP key", 100)])).await;
+    let item = plan["items"].as_array().expect("items").iter().find(|item| item["kind"] == "Integration").expect("one").clone();
+    assert_eq!(item["action"], "hold", "{plan}");
+
     // Now the record may lack it, at once and by one person; and it is another one if it ever comes back.
     let plan = apply(&world, &with(&world, &[("legacy SFTP key", 100)])).await;
     let item = plan["items"].as_array().expect("items").iter().find(|item| item["kind"] == "Integration").expect("one").clone();

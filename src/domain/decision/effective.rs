@@ -109,11 +109,14 @@ pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &Sta
     let ended = partner_stands(name, environment, state, now, &mut trace, &mut Life::new()).err();
     let partner = state.partners.get(name);
     let own = [RevocationKey::environment(environment), RevocationKey::partner(name)];
-    let closing = |reason: &&'static Reason| **reason == reason::ENVIRONMENT_CLOSED;
-    let reasons = all(trace, ended);
-    let closed = reasons.iter().copied().filter(closing).map(|_| closed(environment, state));
-    let closed: Vec<Cause> = closed.collect();
-    let causes = closed.into_iter().chain(reasons.into_iter().flat_map(|reason| of_partners(reason, partner, environment)));
+    let behind = |reason: &'static Reason| {
+        if *reason == reason::ENVIRONMENT_CLOSED {
+            vec![closed(environment, state)]
+        } else {
+            of_partners(reason, partner, environment)
+        }
+    };
+    let causes = all(trace, ended).into_iter().flat_map(behind);
     Effective::of(causes.chain(revoked(&own, state)).collect())
 }
 

@@ -1,8 +1,8 @@
 //! Static secrets that still live at a partner: which are open, which people closed, and how often each was extended.
 //!
 //! A record names them. One leaves the record by being closed, and in no other way: a version without an open one waits until it is
-//! closed ([`IntegrationState::lacks_open`](super::integration::IntegrationState::lacks_open)). A closed one refuses nothing. If a later version names it again after it left the record, it
-//! is another secret, and open.
+//! closed ([`IntegrationState::lacks_open`](super::integration::IntegrationState::lacks_open)). A closed one refuses nothing. If a later
+//! version names it again after it left the record, or says anything else of it, it is another secret, and open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,9 +118,12 @@ impl Exceptions {
         self.0.get_or_insert_with(Box::default)
     }
 
-    /// Whether one of the record is closed.
-    pub(super) fn is_closed(&self, id: &ExceptionId) -> bool {
-        self.closed(id).is_some_and(|closed| !closed.has_left)
+    /// Whether one of a record is closed: what people closed is this line of it, and no other under the same name.
+    pub(super) fn is_closed(&self, id: &ExceptionId, secret: &StaticSecret) -> bool {
+        let is_same = |closed: &StaticSecret| {
+            closed.control == secret.control && closed.ends == secret.ends && closed.on_past_due == secret.on_past_due
+        };
+        self.closed(id).is_some_and(|closed| !closed.has_left && is_same(&closed.secret))
     }
 
     pub(super) fn came_into_force(&mut self, old: Option<&Integration>, new: &Integration) {
@@ -133,7 +136,12 @@ impl Exceptions {
         }
         let Some(known) = &mut self.0 else { return };
         let named: BTreeSet<ExceptionId> = new.exceptions.iter().map(name).collect();
-        known.closed.retain(|id, closed| !(closed.has_left && named.contains(id)));
         known.closed.iter_mut().for_each(|(id, closed)| closed.has_left |= !named.contains(id));
+        let still = |id: &ExceptionId, exceptions: &Exceptions| {
+            new.exceptions.iter().filter(|one| name(one) == *id).all(|one| exceptions.is_closed(id, one))
+        };
+        let reopened: Vec<ExceptionId> = named.iter().filter(|id| !still(id, self)).cloned().collect();
+        let Some(known) = &mut self.0 else { return };
+        reopened.iter().for_each(|id| drop(known.closed.remove(id)));
     }
 }

@@ -20,7 +20,7 @@ impl IntegrationState {
         let all = record
             .into_iter()
             .flat_map(|record| record.exceptions.iter().map(|secret| (ExceptionId::of(&record.id, &secret.what), secret)));
-        all.filter(|(id, _)| !self.exceptions.is_closed(id))
+        all.filter(|(id, secret)| !self.exceptions.is_closed(id, secret))
     }
 
     /// The open static secret that ends first among those that refuse after their end.
@@ -42,7 +42,7 @@ impl IntegrationState {
     pub fn without_closed(&self, version: &Integration) -> Integration {
         let mut version = version.clone();
         let id = version.id.clone();
-        version.exceptions.retain(|one| !self.exceptions.is_closed(&ExceptionId::of(&id, &one.what)));
+        version.exceptions.retain(|one| !self.exceptions.is_closed(&ExceptionId::of(&id, &one.what), one));
         version
     }
 

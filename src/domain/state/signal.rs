@@ -126,7 +126,9 @@ impl Signals {
         self.find(self.said.get(&said)?.as_str())
     }
 
-    /// Notes what a person decided, and the name of the suspension that this makes, if it was believed. Returns what the signal says, and its words.
+    /// Notes what a person decided, and the name of the suspension that this makes, if it was believed.
+    ///
+    /// Returns what the signal says, and its words.
     pub(super) fn decide(
         &mut self,
         id: &SignalId,

@@ -40,15 +40,7 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
     let proof = proof(here, headers)?;
     let asked: Asked = input::body(headers, body)?;
     let asked = asked.read().map_err(Problem::faults)?;
-    let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, "/elevations")), None);
-    let workload = Workload {
-        environment: here.environment.clone(),
-        proof,
-        certificate: here.certificate.clone(),
-        possession: possession.map_err(|reason| stranger(here, reason))?,
-        source: Some(here.peer),
-        request: here.request.clone(),
-    };
+    let workload = workload(here, headers, proof, "/elevations")?;
     let (id, poll) = here.broker.elevate_workload(workload, asked).await.map_err(|fault| match fault {
         NotAsked::Denied(denied) => denied_problem(here, &denied),
         NotAsked::Unfit(faults) => Problem::faults(faults),
@@ -67,6 +59,19 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
     Ok(response)
 }
 
+/// The workload that presents `proof` at this endpoint.
+pub(super) fn workload(here: &Here, headers: &HeaderMap, proof: Credential, endpoint: &str) -> Result<Workload, Problem> {
+    let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, endpoint)), None);
+    Ok(Workload {
+        environment: here.environment.clone(),
+        proof,
+        certificate: here.certificate.clone(),
+        possession: possession.map_err(|reason| stranger(here, reason))?,
+        source: Some(here.peer),
+        request: here.request.clone(),
+    })
+}
+
 /// The proof of a workload: a bearer assertion, or a certificate.
 pub(super) fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
     match (Authorization::of(headers), &here.certificate) {
@@ -79,7 +84,7 @@ pub(super) fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Prob
 /// The answer to an unknown caller: that no caller is known, and never why.
 ///
 /// See docs/reference/http.md#refusals.
-pub(super) fn stranger(here: &Here, reason: &'static Reason) -> Problem {
+fn stranger(here: &Here, reason: &'static Reason) -> Problem {
     denied_problem(here, &Denied::from(Refused::unknown(reason)))
 }
 

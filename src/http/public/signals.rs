@@ -10,9 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Here;
-use super::elevations::{denied_problem, proof, stranger};
+use super::elevations::{denied_problem, proof, workload};
 use super::held;
-use crate::broker::elevation::Workload;
 use crate::domain::reason;
 use crate::domain::registry::signal::SignalKind;
 use crate::http::admin::{Problem, input, signals::reference};
@@ -44,15 +43,7 @@ async fn sent(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Response
         let fault = crate::broker::failure::Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message };
         return Err(Problem::faults(vec![fault]));
     }
-    let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, "/signals")), None);
-    let workload = Workload {
-        environment: here.environment.clone(),
-        proof,
-        certificate: here.certificate.clone(),
-        possession: possession.map_err(|reason| stranger(here, reason))?,
-        source: Some(here.peer),
-        request: here.request.clone(),
-    };
+    let workload = workload(here, headers, proof, "/signals")?;
     let taken = here.broker.signal_workload(&workload, &said.reason, said.reference).await;
     let taken = taken.map_err(|denied| denied_problem(here, &denied))?;
     if let Some(cut) = &taken.cut {
