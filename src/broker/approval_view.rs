@@ -1,17 +1,17 @@
 //! Builds the view of one approval: the proposed change, and who asked for it, when and why.
 //!
 //! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything comes from one state, and the version shown is
-//! the version that a review names. So nobody approves a version that they were not shown. Elevations have a view of their own
-//! ([`super::view::elevation`]).
+//! the version that a review names. So nobody approves a version that they were not shown.
 
 use std::sync::Arc;
 
 use super::Broker;
 use super::exception::{extended, without_closed};
 use super::failure::Failure;
+use super::recertification::unreviewed;
 use super::view::approval::{
-    ApprovalView, AroundView, ClosingView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView,
-    StopView, StoppedView,
+    ApprovalView, AroundView, CampaignView, ClosingView, DeedView, EnrolmentView, FindingView, Lacks, MissingReviewView,
+    OwnersView, ReviewView, SeverityView, StopView, StoppedView,
 };
 use super::view::record::{DifferenceView, place};
 use super::view::suspension::{self, SuspensionView};
@@ -23,6 +23,7 @@ use crate::domain::reason::ReasonCode;
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
 use crate::domain::registry::integration::{Integration, StaticSecret};
+use crate::domain::state::recertification::Campaign;
 use crate::domain::state::{Held, Revocation, State, Suspension, Versioned};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -44,6 +45,8 @@ enum Content<'a> {
     Revocation(&'a Revocation),
     /// A static secret that would be closed.
     Exception(&'a ExceptionId, &'a StaticSecret),
+    /// A campaign of reviews that would start.
+    Campaign(&'a Campaign),
     /// A machine that would get its first certificate.
     Enrolment(IntegrationId, EnvironmentName),
     /// A version that neither waits nor is in force any more.
@@ -98,6 +101,7 @@ impl Broker {
                 shown.enrolment = Some(enrolment(integration, environment, state));
             }
             Content::Exception(id, secret) => shown.exception = Some(exception(id, secret, (state, words))),
+            Content::Campaign(campaign) => shown.campaign = Some(CampaignView::of(campaign, state, now)),
             Content::Gone => {}
         }
         shown.integration = around(approval, state).map(|record| integration(record, words));
@@ -134,7 +138,8 @@ impl Broker {
             && let Some(integration) = state.integrations.get(&record.id)
         {
             let reasons = waits_for(state, integration, now, &mut effort);
-            shown.waits_for = Some(reasons.into_iter().map(ReasonCode).collect());
+            shown.reviews_needed = MissingReviewView::of(&reasons, integration, (record, now));
+            shown.waits_for = Some(reasons.into_iter().map(Lacks).collect());
             if approval.kind == Kind::Integration {
                 let (by, reason) = (words.actor(&approval.requested_by), plain(approval.reason.as_ref(), words));
                 shown.submitted = Some(DeedView { by, at: approval.opened.at, reason });
@@ -153,6 +158,7 @@ impl Broker {
                 let mut found = check::check(&located, &Surroundings::of(state, self.now()));
                 found.extend(self.unreachable(&located));
                 found.extend(located.iter().flat_map(|located| extended(located, state)));
+                found.extend(located.iter().flat_map(|located| unreviewed(located, state, self.now())));
                 found
             }
             Err(faults) => faults,
@@ -168,7 +174,7 @@ impl Content<'_> {
             Self::Suspensions(lifts) => suspension::texts(*lifts).collect(),
             Self::Revocation(revocation) => names(&revocation.by).chain([&revocation.reason]).collect(),
             Self::Exception(_, secret) => vec![&secret.owner],
-            Self::Enrolment(..) | Self::Gone => Vec::new(),
+            Self::Campaign(_) | Self::Enrolment(..) | Self::Gone => Vec::new(),
         }
     }
 }
@@ -207,6 +213,8 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         suspensions: None,
         enrolment: None,
         exception: None,
+        campaign: None,
+        reviews_needed: None,
         integration: None,
     }
 }
@@ -245,7 +253,8 @@ fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
         | Kind::Guardrail
         | Kind::Integration
         | Kind::Partner
-        | Kind::Resume => None,
+        | Kind::Resume
+        | Kind::Review => None,
     }
 }
 
@@ -275,6 +284,7 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
         Kind::Resume => Some(Content::Suspensions(&approval.opened.lifts)),
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
         Kind::Exception => closing(approval, state).map(|(id, secret)| Content::Exception(id, secret)),
+        Kind::Review => state.recertification.campaign(named).map(|(_, campaign)| Content::Campaign(campaign)),
         // Its subject and reason say all that there is.
         Kind::Environment => None,
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
@@ -332,9 +342,14 @@ fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> 
     let id: IntegrationId = match approval.kind {
         Kind::Exception | Kind::Resume => approval.subject.parse().ok()?,
         Kind::Enrolment => enrolled(approval)?.0,
-        Kind::Api | Kind::Change | Kind::Environment | Kind::Guardrail | Kind::Integration | Kind::Lift | Kind::Partner => {
-            return None;
-        }
+        Kind::Api
+        | Kind::Change
+        | Kind::Environment
+        | Kind::Guardrail
+        | Kind::Integration
+        | Kind::Lift
+        | Kind::Partner
+        | Kind::Review => return None,
     };
     Some(state.integrations.get(&id)?.shown()?.record.as_ref())
 }

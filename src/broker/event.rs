@@ -27,6 +27,7 @@ use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
+use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::log::signal::SignalChange;
 use crate::domain::log::staff::StaffChange;
@@ -91,6 +92,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | SignalChange::Confirmed { .. }
             | SignalChange::Dismissed { .. },
         )
+        | Change::Recertification(RecertificationChange::Decided { .. } | RecertificationChange::CampaignStarted { .. })
         | Change::Revocation(RevocationChange::Added { .. }) => true,
         Change::Elevation(ElevationChange::Asked { .. })
         | Change::Integration(
@@ -112,6 +114,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | PartnerChange::Resumed { .. },
         )
         | Change::Passkey(PasskeyChange::Registered { .. })
+        | Change::Recertification(RecertificationChange::Completed { .. } | RecertificationChange::CampaignAsked { .. })
         | Change::Revocation(
             RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. } | RevocationChange::TokensCut { .. },
         )

@@ -41,6 +41,7 @@ pub mod passkey;
 pub mod people;
 pub mod plan;
 pub mod reading;
+pub mod recertification;
 pub mod registry;
 pub mod replay;
 mod replay_records;
@@ -58,6 +59,7 @@ pub mod told;
 pub mod uses;
 pub mod verification;
 pub(crate) mod view;
+pub mod viewed;
 pub mod words;
 
 use std::sync::Arc;
@@ -123,6 +125,8 @@ pub struct Gateways {
     pub people: people::People,
     /// Runs long work on records.
     pub desk: desk::Desk,
+    /// What reviewers of access were shown.
+    pub views: viewed::Views,
     /// Runs long work of people who only read.
     pub reading: reading::Reading,
     /// The clock.

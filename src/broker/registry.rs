@@ -15,6 +15,7 @@ use super::guardrail::{self, Hand};
 use super::judged::Judged;
 use super::owners;
 use super::plan::{self, Action, Item, Plan};
+use super::recertification::unreviewed;
 use super::review::ask;
 use super::stored::{Stored, base, is_turned_down, joined};
 use super::told::Numbers;
@@ -122,6 +123,7 @@ impl Broker {
         }
         warnings.extend(standing);
         warnings.extend(located.iter().flat_map(|located| extended(located, &view.state)));
+        warnings.extend(located.iter().flat_map(|located| unreviewed(located, &view.state, self.now())));
         warnings.extend(self.forbidden(&located, &view.state)?);
         let id = plan::name(digest, &items);
         // Documents without differences come last.

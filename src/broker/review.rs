@@ -67,9 +67,14 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
             let held = held.filter(|held| waits(held.approval.as_ref()));
             held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort))
         }
-        Kind::Enrolment | Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift | Kind::Partner | Kind::Resume => {
-            None
-        }
+        Kind::Enrolment
+        | Kind::Environment
+        | Kind::Exception
+        | Kind::Guardrail
+        | Kind::Lift
+        | Kind::Partner
+        | Kind::Resume
+        | Kind::Review => None,
     };
     match conflicts {
         Some(conflicts) if !conflicts.is_empty() => Err(Failure::Collides(collisions(&approval.subject, conflicts))),

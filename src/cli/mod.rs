@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, elevation, environment, exception, explain, guardrail, login, partner, probe, records, revoke,
-    signal, status, webhook, whoami,
+    approval, can_i, directory, elevation, environment, exception, explain, guardrail, login, partner, probe, records, review,
+    revoke, signal, status, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -147,6 +147,12 @@ enum Command {
         before_help = "Examples:\n  carnet exception list\n  carnet exception close EXCEPTION --evidence \"the account is deleted, CHG-17\""
     )]
     Exception(exception::Exception),
+    /// Review partners' access: list, show and decide, start a campaign, report
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet review list\n  carnet review decide rev_globex.order-sync.production.1 --version VERSION --keep orders-api/orders:read --reason \"asked the team\""
+    )]
+    Review(review::Review),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -272,6 +278,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Environment(verb) => environment::run(verb, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Exception(verb) => exception::run(verb, reach).await,
+        Command::Review(verb) => review::run(verb, reach).await,
         Command::Guardrail(verb) => guardrail::run(verb, reach).await,
         Command::Directory(args) => directory::run(args, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,

@@ -16,6 +16,7 @@ use super::elevation::{Elevation, Rule};
 use super::fixture::{self, ISSUER, NOON, at, production};
 use super::log::certificate::CertificateChange;
 use super::log::change::Change;
+use super::log::configuration::ConfigurationChange;
 use super::log::directory::DirectoryChange;
 use super::log::elevation::ElevationChange;
 use super::log::environment::EnvironmentChange;
@@ -33,6 +34,7 @@ use super::registry::environment::Governance;
 use super::registry::integration::{
     Access, Approvers, Eligible, Integration, Limits, OnLate, OnPastDue, Require, Rotation, StaticSecret,
 };
+use super::registry::recertification::OPEN_FOR;
 use super::state::State;
 use super::value::clock::{Seconds, Timestamp};
 use super::value::digest::Digest;
@@ -108,6 +110,18 @@ impl Case {
         for what in [known, DirectoryChange::Left { person }] {
             self.index += 1;
             self.state.apply(self.index, at(end).minus(Governance::OWNER_GRACE), &what.by(Actor::Directory));
+        }
+        self
+    }
+
+    /// A review is open, and due so many seconds after noon.
+    fn unreviewed(&mut self, due: i64) -> &mut Self {
+        let mut configuration = self.state.configuration.clone().expect("configured");
+        configuration.governance.reviews = true;
+        let unused = IntegrationChange::Unused { integration: id(), environment: production(), binding: None, last: None };
+        for what in [Change::from(ConfigurationChange::Changed(configuration)), unused.into()] {
+            self.index += 1;
+            self.state.apply(self.index, at(due).minus(OPEN_FOR), &what.by(Actor::Broker));
         }
         self
     }
@@ -449,6 +463,18 @@ fn rows() -> Vec<Row> {
             },
             "production in the record beyond 2026-12-01T12:00:00Z",
             "production ends 2026-12-01T12:00:00Z",
+        ),
+        (
+            "review",
+            |case| {
+                case.unreviewed(3600);
+            },
+            "a review was due 2026-12-01T13:00:00Z",
+            |case| {
+                case.unreviewed(0);
+            },
+            "a review of production in time",
+            "a review was due 2026-12-01T12:00:00Z",
         ),
         (
             "owners",

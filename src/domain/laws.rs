@@ -31,7 +31,7 @@ use super::people::owners::OwnerIds;
 use super::registry::api::{Api, Risk, ScopeEntry, TokenForm};
 use super::registry::binding::{Admits, Binding, Condition, JwtRule, KeySource};
 use super::registry::environment::{Configuration, Environment, Governance};
-use super::registry::integration::{Access, Contract, Integration, Limits, Offboarding, ScopeRule, Trigger};
+use super::registry::integration::{Access, Contract, Integration, Limits, Offboarding, OnSilence, Review, ScopeRule, Trigger};
 use super::registry::partner::{Partner, Verification};
 use super::state::{Held, State};
 use super::value::alg::Alg;
@@ -64,6 +64,8 @@ struct Case {
     matches: bool,
     /// The end that an owner who left gives it.
     owner: Option<i64>,
+    /// The end that it has where nobody reviews it.
+    review: Option<i64>,
 }
 
 prop_compose! {
@@ -75,13 +77,14 @@ prop_compose! {
         key_from in -100i64..10, next_key in proptest::option::of(-200i64..600),
         production: bool, extra_claims in 0u8..20, revoked in proptest::option::weighted(0.1, 0u8..8),
         matches in proptest::bool::weighted(0.95), owner in proptest::option::weighted(0.3, -20i64..900),
+        review in proptest::option::weighted(0.3, -20i64..900),
         wild in proptest::bool::weighted(0.3),
     ) -> Case {
         // Most requests lie inside the ceilings, so that the laws are about grants and not about refusals.
         let inside = asked & catalogue & standing;
         let asked = if wild || inside == 0 { asked } else { inside };
         Case { catalogue, standing, asked, api_ttl, max_ttl, record_ttl, contract, verified, assertion, max_life, key_from,
-            next_key, production, extra_claims, revoked, matches, owner }
+            next_key, production, extra_claims, revoked, matches, owner, review }
     }
 }
 
@@ -133,6 +136,11 @@ fn integration(case: &Case) -> Integration {
         contract: Contract { starts: at(case.contract.0), ends: at(case.contract.1), ..small.contract },
         offboarding: Offboarding { trigger: Trigger::ContractEnd, ..small.offboarding },
         environments: [(environment(case.production), access)].into_iter().collect(),
+        // It came into force at -1000.
+        review: case.review.map_or(small.review, |due| Review {
+            every: Seconds(u32::try_from(due + 1000).expect("a time")),
+            on_silence: OnSilence::Suspend,
+        }),
         ..small
     }
 }
@@ -185,7 +193,7 @@ fn state(case: &Case) -> State {
             staff: Digest::of(b""),
             signals: Vec::new(),
             directory: None,
-            governance: Governance::default(),
+            governance: Governance { reviews: case.review.is_some(), ..Governance::default() },
         })
         .into(),
     );
@@ -315,6 +323,7 @@ fn ceilings(case: &Case) -> Vec<i64> {
         vec![i64::from(case.api_ttl) - 2, i64::from(case.max_ttl) - 2, case.contract.1, case.verified, case.assertion.1];
     ceilings.extend(case.record_ttl.map(|ttl| i64::from(ttl) - 2));
     ceilings.extend(case.owner);
+    ceilings.extend(case.review);
     ceilings
 }
 
@@ -370,6 +379,7 @@ proptest! {
             Case { contract: (case.contract.0, case.contract.1 - i64::from(less)), ..case.clone() },
             Case { verified: case.verified - i64::from(less), ..case.clone() },
             Case { owner: Some(case.owner.unwrap_or(900) - i64::from(less)), ..case.clone() },
+            Case { review: Some(case.review.unwrap_or(900) - i64::from(less)), ..case.clone() },
         ] {
             let shorter = run(&shorter);
             prop_assert!(shorter.is_none() || (base.is_some() && life(&shorter) <= life(&base)));

@@ -331,6 +331,7 @@ async fn furnish(
         answers: crate::broker::answers::Answers::default(),
         guardrails: crate::broker::compiling::Compiling::default(),
         told: crate::broker::told::Told::default(),
+        views: crate::broker::viewed::Views::default(),
         uses: crate::broker::counting::Uses::default(),
         found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),

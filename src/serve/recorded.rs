@@ -36,7 +36,7 @@ pub fn configuration(config: &Config) -> Configuration {
     }
 }
 
-/// The life of records. A time that is the usual one is not recorded, so that an upgrade changes no configuration.
+/// The life of records. A time that is the usual one is not recorded.
 fn governance(section: &GovernanceSection) -> Governance {
     let other = |time: Seconds, usual: Seconds| Some(time).filter(|time| *time != usual);
     Governance {
@@ -44,6 +44,7 @@ fn governance(section: &GovernanceSection) -> Governance {
         unused_warn: other(section.unused_warn, UNUSED_WARN),
         unused_suspend: other(section.unused_suspend, UNUSED_SUSPEND),
         owner_grace: section.owner_grace,
+        reviews: true,
     }
 }
 

@@ -307,6 +307,17 @@ async fn every_route_that_changes_something_is_done_once() {
     let path = format!("/v1/exceptions/{}/close", listed_exceptions["items"][0]["id"].as_str().expect("an id"));
     seen.post("/v1/exceptions/{id}/close", &path, "ann", &json!({"evidence": "deleted"})).await;
 
+    let due = Day(60).to_string();
+    let campaign = json!({"select": {"all": true}, "due": due, "onSilence": "report", "reason": "a drill"});
+    seen.post("/v1/reviews", "/v1/reviews", "sven", &campaign).await;
+    let open = world.admin_get("/v1/reviews?integration=globex/fourth&environment=production", "omar").await;
+    let path = format!("/v1/reviews/{}", open["items"][0]["id"].as_str().expect("an id"));
+    let card = world.admin_get(&path, "omar").await;
+    let removed = |item: &Value| json!({"api": item["api"], "scope": item["scope"], "decision": "remove"});
+    let items: Vec<Value> = card["items"].as_array().expect("items").iter().map(removed).collect();
+    let decided = json!({"version": card["version"], "items": items, "reason": "a drill"});
+    seen.post("/v1/reviews/{id}/decisions", &format!("{path}/decisions"), "omar", &decided).await;
+
     let sent = json!({"subject": "globex/second", "kind": "compromised", "reason": "a drill"});
     seen.post("/v1/signals", "/v1/signals", "sven", &sent).await;
     for (number, verb) in [(0, "confirm"), (1, "dismiss")] {

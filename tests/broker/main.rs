@@ -39,6 +39,7 @@ mod quotas;
 
 mod registry;
 mod remembered;
+mod reviews;
 mod revocation;
 mod secrets;
 mod signals;

@@ -7,9 +7,13 @@ use super::person::{ActorView, PersonView};
 use super::record::DifferenceView;
 use super::suspension::SuspensionView;
 use crate::domain::people::actor::Role;
-use crate::domain::reason::ReasonCode;
+use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::approval::{Kind, Standing, Verdict};
-use crate::domain::registry::integration::{Contract, Owners};
+use crate::domain::registry::integration::{Contract, Integration, OnSilence, Owners};
+use crate::domain::registry::recertification::{ReviewId, Selection};
+use crate::domain::state::State;
+use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::recertification::Campaign;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
@@ -68,10 +72,10 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = DeedView)]
     pub submitted: Option<DeedView>,
-    /// The reasons besides open approvals that keep it from coming into force; for `integration` and `change`.
+    /// What keeps it from coming into force besides open approvals: codes of reasons, and `review`; for `integration` and `change`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<ReasonCode>)]
-    pub waits_for: Option<Vec<ReasonCode>>,
+    #[schema(value_type = Vec<String>)]
+    pub waits_for: Option<Vec<Lacks>>,
     /// The revocation that a `lift` would end, or the oldest suspension that a `resume` would end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = StoppedView)]
@@ -87,10 +91,91 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = ClosingView)]
     pub exception: Option<ClosingView>,
+    /// The campaign of reviews; for `review`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = CampaignView)]
+    pub campaign: Option<CampaignView>,
+    /// The reviews that must be completed before it comes into force, because it extends the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<MissingReviewView>)]
+    pub reviews_needed: Option<Vec<MissingReviewView>>,
     /// The integration; for `resume`, `enrolment` and `exception`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = AroundView)]
     pub integration: Option<AroundView>,
+}
+
+/// What a version waits for: the code of a reason, or `review` where a review is missing.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(into = "&'static str")]
+pub struct Lacks(pub &'static Reason);
+
+impl From<Lacks> for &'static str {
+    fn from(lacks: Lacks) -> Self {
+        if *lacks.0 == reason::REVIEW_MISSING { "review" } else { lacks.0.code }
+    }
+}
+
+/// A campaign of reviews that would start.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Campaign)]
+pub struct CampaignView {
+    /// What it covers.
+    #[schema(value_type = super::schema::Object)]
+    pub select: Selection,
+    /// When its reviews are due, if it is approved now.
+    pub due: Timestamp,
+    /// `suspend` or `report`: the consequence where nobody answers.
+    pub on_silence: &'static str,
+    /// The environments that it covers now.
+    pub covers: usize,
+}
+
+/// A review that a version waits for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = MissingReview)]
+pub struct MissingReviewView {
+    /// `review.missing`.
+    #[schema(value_type = ReasonCode)]
+    pub reason: ReasonCode,
+    pub environment: EnvironmentName,
+    #[schema(value_type = String)]
+    pub review: ReviewId,
+}
+
+impl CampaignView {
+    /// What a campaign covers, and how long people have to answer.
+    pub fn of(campaign: &Campaign, state: &State, now: Timestamp) -> Self {
+        let terms = &campaign.terms;
+        Self {
+            select: terms.select.clone(),
+            due: campaign.due(campaign.started.unwrap_or(now)),
+            on_silence: match terms.on_silence {
+                OnSilence::Suspend => "suspend",
+                OnSilence::Report => "report",
+            },
+            covers: state.selected(terms).len(),
+        }
+    }
+}
+
+impl MissingReviewView {
+    /// The reviews that a version which extends the contract waits for.
+    pub fn of(
+        lacks: &[&'static Reason],
+        known: &IntegrationState,
+        (record, now): (&Integration, Timestamp),
+    ) -> Option<Vec<Self>> {
+        if !lacks.contains(&&reason::REVIEW_MISSING) {
+            return None;
+        }
+        let view = |environment: &EnvironmentName| {
+            let review = known.next_review(&record.id, environment)?;
+            Some(Self { reason: ReasonCode(&reason::REVIEW_MISSING), environment: environment.clone(), review })
+        };
+        Some(known.unreviewed(record, now).into_iter().filter_map(view).collect())
+    }
 }
 
 /// A static secret that would be closed.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::value::names::{IntegrationId, Issuer};
 
 /// A person at the company's identity provider.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[schema(as = Person)]
 pub struct PersonView {
     pub iss: Issuer,
@@ -22,7 +22,7 @@ pub struct PersonView {
 }
 
 /// The actor of a change.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Actor)]
 pub enum ActorView {
@@ -35,14 +35,14 @@ pub enum ActorView {
 }
 
 /// A workload, by its integration.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[schema(as = Workload)]
 pub struct WorkloadView {
     pub integration: IntegrationId,
 }
 
 /// An actor without a token: an operator on the machine itself, or the broker.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = OtherActor)]
 pub enum OtherView {

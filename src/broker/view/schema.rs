@@ -19,9 +19,9 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
-    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId, GuardrailName, HoldId,
-    IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, PersonId, RequestId, RevocationId, Serial, SignalId, SuspensionId,
-    Ticket, TokenId,
+    ApiName, ApprovalId, BindingName, CampaignId, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId,
+    GuardrailName, HoldId, IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, PersonId, RequestId, RevocationId, Serial,
+    SignalId, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -65,13 +65,25 @@ pub struct Object;
 
 const ELEVATION_STATES: [&str; 7] = ["pending", "approved", "active", "ended", "denied", "expired", "withdrawn"];
 
-const KINDS: [&str; 10] =
-    ["api", "change", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume"];
+const KINDS: [&str; 11] = [
+    "api",
+    "change",
+    "enrolment",
+    "environment",
+    "exception",
+    "guardrail",
+    "integration",
+    "lift",
+    "partner",
+    "resume",
+    "review",
+];
 
 schemas! {
     Alg, "Alg": text("An algorithm for signatures, by its name in RFC 7518 or RFC 9864");
     ApiName, "ApiName": text("The name of an API");
     ApprovalId, "ApprovalId": text("The id of an approval");
+    CampaignId, "CampaignId": text("The id of a campaign of reviews");
     BindingName, "BindingName": text("The name of a binding");
     ClientId, "ClientId": text("A `client_id`, such as `PARTNER/INTEGRATION`");
     Der, "Der": text("DER in base64");

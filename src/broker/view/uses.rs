@@ -10,6 +10,7 @@ use crate::domain::decision::uses::{KEPT, Tally, Use};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::day::Day;
 use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
+use crate::domain::value::scope::Scope;
 use crate::journal::UsesFault;
 
 /// The tokens with a scope that were issued through a binding. Counts are less than a minute behind.
@@ -29,6 +30,18 @@ pub struct UsesView {
     issued90d: u64,
     /// Each of these tokens had every one of several scopes of the API. So the count says nothing of a single scope.
     everything: bool,
+}
+
+impl UsesView {
+    /// Whether it is of this scope in this environment.
+    pub(super) fn is_of(&self, environment: &EnvironmentName, api: &ApiName, scope: &Scope) -> bool {
+        self.environment == *environment && self.api == *api && self.scope == scope.as_str()
+    }
+
+    /// The last, the tokens of 30 and of 90 days, and whether each had every scope.
+    pub(super) fn figures(&self) -> (Timestamp, u64, u64, bool) {
+        (self.last_issued, self.issued30d, self.issued90d, self.everything)
+    }
 }
 
 type Key = (EnvironmentName, ApiName, String, BindingName);

@@ -13,6 +13,7 @@ pub mod login;
 pub mod partner;
 pub mod probe;
 pub mod records;
+pub mod review;
 pub mod revoke;
 pub mod signal;
 pub mod status;

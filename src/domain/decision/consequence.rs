@@ -14,6 +14,7 @@ use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
+use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::{Approval, Kind};
@@ -33,6 +34,8 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| guardrail(state))
         .or_else(|| closed(state))
         .or_else(|| exception(state))
+        .or_else(|| reviewed(state))
+        .or_else(|| campaign(state))
         .or_else(|| resumed(state))
         .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
@@ -112,6 +115,22 @@ fn exception(state: &State) -> Option<Change> {
     })
 }
 
+/// Completes a review that everybody decided on.
+fn reviewed(state: &State) -> Option<Change> {
+    let review = state.recertification.decided().next()?.clone();
+    let version = state.integrations.get(&review.integration)?.current.as_ref()?.version;
+    Some(RecertificationChange::Completed { review, version }.into())
+}
+
+/// Starts a campaign that a second person of security approved.
+fn campaign(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Review).find_map(|approval| {
+        let (campaign, known) = state.recertification.campaign(&approval.subject)?;
+        let (campaign, terms) = (campaign.clone(), known.terms.clone());
+        Some(RecertificationChange::CampaignStarted { campaign, terms, reason: None }.into())
+    })
+}
+
 fn resumed(state: &State) -> Option<Change> {
     granted_of(state, Kind::Resume).find_map(|approval| {
         // An empty list would lift whatever is in force.
@@ -169,6 +188,9 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     }
     if held.approval.is_none() {
         return lacking;
+    }
+    if !integration.unreviewed(record, now).is_empty() {
+        lacking.push(&reason::REVIEW_MISSING);
     }
     for unfit in owners::ensure(&integration.held_owners, state) {
         if !lacking.contains(&unfit.reason) {

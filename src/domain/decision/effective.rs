@@ -201,6 +201,10 @@ impl Place<'_> {
             let since = integration.and_then(|integration| integration.first_due()).map(|secret| secret.ends);
             return Cause { since, lifted_by: lifted("close", "owner"), ..cause };
         }
+        if *reason == reason::REVIEW_OVERDUE {
+            let since = state.review_end(id, self.environment);
+            return Cause { since, lifted_by: lifted("review", "owner"), ..cause };
+        }
         if *reason == reason::OWNER_GONE {
             let since = state.owner_end(id).map(|end| end.at);
             return Cause { since, lifted_by: lifted("apply", "owner"), ..cause };

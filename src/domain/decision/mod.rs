@@ -20,6 +20,7 @@ pub mod non_use;
 pub mod owners;
 pub mod peer;
 pub mod possession;
+pub mod recertification;
 pub mod rehearsal;
 pub mod revocable;
 pub mod rotation;

@@ -72,6 +72,12 @@ pub(in crate::domain) fn standing(
         life.end("environment.ends", ends);
     }
     partner_verified(&id.partner, state, now, trace, life)?;
+    if let Some(end) = integration.and_then(|integration| state.review_end_of(integration, environment)) {
+        trace.ensure("review", now < end, &reason::REVIEW_OVERDUE, || {
+            (format!("a review of {environment} in time"), format!("a review was due {end}"))
+        })?;
+        life.end("review", end);
+    }
     if let Some(end) = state.owner_end(id) {
         trace.ensure("owners", now < end.at, &reason::OWNER_GONE, || {
             let who = end.person.as_ref().map_or_else(|| "an owner".to_owned(), ToString::to_string);

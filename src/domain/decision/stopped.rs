@@ -108,7 +108,7 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
 pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
-        Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift => Ok(()),
+        Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift | Kind::Review => Ok(()),
         Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state, effort),

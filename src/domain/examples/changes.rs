@@ -81,6 +81,7 @@ impl Examples {
         self.signals(&mut story);
         self.closing(&mut story);
         self.owners(&mut story);
+        self.reviews(&mut story);
         story.all
     }
 
@@ -417,7 +418,7 @@ impl Examples {
         story.say(&Actor::Machine(unnamed("pipeline")), TextChange::Erased { texts: vec![forgotten], reason });
     }
 
-    fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {
+    pub(super) fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {
         let (approval, reason) = (parsed(approval), self.text("looks right"));
         story.say(by, ApprovalChange::Reviewed { approval, verdict, reason, roles });
     }

@@ -16,10 +16,11 @@ use crate::domain::registry::stop::Revocation;
 use crate::domain::state::closures::Closed;
 use crate::domain::state::guardrail::GuardrailState;
 use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::recertification::{Asked, Opening, Place};
 use crate::domain::state::signal::Signal;
 use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, EnvironmentName, Issuer, SignalId};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, Issuer, SignalId};
 
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {
@@ -69,6 +70,8 @@ fn of(state: &State) -> Value {
         approvals,
         elevations: _,
         passkeys,
+        // Said below where reviews count.
+        recertification: _,
         signals,
         revocations,
         revoked_tokens,
@@ -146,6 +149,9 @@ fn of(state: &State) -> Value {
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
     }
     // Left out where there is none, as in journals that are older than the directory.
+    if state.recertification.since.is_some() {
+        facts["reviews"] = reviews(state);
+    }
     let gone: Vec<_> = owners.all_gone().map(|(id, gone)| json!([id, gone.since, gone.counted])).collect();
     let holds: Vec<_> = owners.holds().map(|(id, hold)| json!([id, hold.at, hold.people.iter().collect::<Vec<_>>()])).collect();
     if !gone.is_empty() || !holds.is_empty() || owners.all().next().is_some() || owners.heard().is_some() {
@@ -280,6 +286,32 @@ fn integration(one: &IntegrationState) -> Value {
         facts["retired"] = json!(retired);
     }
     facts
+}
+
+fn reviews(state: &State) -> Value {
+    let known = &state.recertification;
+    let opening = |one: &Opening| json!([one.cause, one.opens, one.due]);
+    let asked = |one: &Asked| json!([opening(&one.opening), one.on_silence]);
+    let place = |(environment, place): (&EnvironmentName, &Place)| {
+        let done = place.done.iter().map(|done| json!([done.first, done.second, done.by, done.at, opening(&done.opening)]));
+        let word = place.word.as_ref().map(|word| json!([word.entry, word.by, word.second]));
+        json!({"environment": environment, "done": done.collect::<Vec<_>>(), "since": place.since, "due": place.due,
+            "asked": place.asked.iter().map(asked).collect::<Vec<_>>(), "word": word})
+    };
+    let of_one = |(id, one): (&IntegrationId, &std::sync::Arc<IntegrationState>)| {
+        let ends = one.reviews.places().map(|(environment, _)| state.review_end(id, environment));
+        (
+            id.to_string(),
+            json!({"places": one.reviews.places().map(place).collect::<Vec<_>>(), "approved": one.reviews.approved,
+            "replaced": one.reviews.replaced, "ends": ends.collect::<Vec<_>>()}),
+        )
+    };
+    let campaigns =
+        known.campaigns.iter().map(|(id, one)| json!([id, one.terms, one.by, one.at, one.reason, one.approval, one.started]));
+    let reviewers = known.reviewers().map(|one| json!([one.person, one.reviews, one.kept, one.seconds, one.all_kept]));
+    json!({"since": known.since, "decided": known.decided().collect::<Vec<_>>(), "campaigns": campaigns.collect::<Vec<_>>(),
+        "reviewers": reviewers.collect::<Vec<_>>(),
+        "integrations": state.integrations.iter().map(of_one).collect::<Map<_, _>>()})
 }
 
 fn elevations(state: &State) -> Value {

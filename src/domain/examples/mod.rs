@@ -11,6 +11,7 @@ mod entries;
 pub mod facts;
 mod owners;
 mod records;
+mod reviews;
 mod suspensions;
 
 use std::cell::RefCell;

@@ -207,7 +207,7 @@ fn test(claims: Value, allow: Option<&str>, deny: Option<&str>) -> RecordTest {
     RecordTest { claims, expect }
 }
 
-fn rule(scope: &str, allow: &[&str]) -> ScopeRule {
+pub(super) fn rule(scope: &str, allow: &[&str]) -> ScopeRule {
     ScopeRule { scope: parsed(scope), allow: allow.iter().copied().map(parsed).collect() }
 }
 

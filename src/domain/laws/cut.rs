@@ -93,6 +93,7 @@ fn base(asked: u8) -> Case {
         revoked: None,
         matches: true,
         owner: None,
+        review: None,
     }
 }
 

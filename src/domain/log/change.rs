@@ -21,6 +21,7 @@ use super::journal::JournalChange;
 use super::key::KeyChange;
 use super::partner::PartnerChange;
 use super::passkey::PasskeyChange;
+use super::recertification::RecertificationChange;
 use super::revocation::RevocationChange;
 use super::signal::SignalChange;
 use super::staff::StaffChange;
@@ -70,6 +71,8 @@ pub enum Change {
     Elevation(ElevationChange),
     /// A change of approvers' passkeys.
     Passkey(PasskeyChange),
+    /// A change of reviews.
+    Recertification(RecertificationChange),
     /// A change of revocations.
     Revocation(RevocationChange),
     /// A signal from outside.
@@ -169,6 +172,7 @@ nouns! {
     Approval(ApprovalChange),
     Elevation(ElevationChange),
     Passkey(PasskeyChange),
+    Recertification(RecertificationChange),
     Revocation(RevocationChange),
     Signal(SignalChange),
     Staff(StaffChange),
@@ -218,6 +222,7 @@ mod tests {
                 | IntegrationChange::ChangeHeld { record, .. }
                 | IntegrationChange::Narrowed { record, .. },
             ) => record.texts_mut(),
+            Change::Recertification(RecertificationChange::Decided { record: Some(record), .. }) => record.texts_mut(),
             Change::Text(TextChange::Erased { texts, .. }) => texts.iter_mut().collect(),
             _ => Vec::new(),
         }

@@ -37,6 +37,7 @@ pub mod key;
 mod kinds;
 pub mod partner;
 pub mod passkey;
+pub mod recertification;
 pub mod revocation;
 pub mod signal;
 pub mod staff;

@@ -183,6 +183,12 @@ permissions! {
     Close: [Administrator], Human;
     /// Send the whole list of people.
     Import: [Administrator], Human;
+    /// Decide on a review of access; whose word it is, is for the domain to say.
+    DecideReview: [Owner, Security], Recent;
+    /// Start a campaign of reviews.
+    StartReviews: [Security], Recent;
+    /// See how people review.
+    ReadReviewers: [Auditor, Security];
     /// Confirm that people left whom the brake of the directory holds.
     Confirm: [Security], Human;
 }

@@ -212,6 +212,10 @@ super::kind::reasons! {
         "The integration's time in this environment is over.";
         "The record gives the environment an end of its own (environments.ENV.ends), and no token lives beyond it.";
         "Apply the record with a later end; two people approve it.";
+    REVIEW_OVERDUE = "review.overdue", Proof;
+        "The access of the integration in this environment should have been reviewed by now.";
+        "People say at intervals that a partner still needs its access; where nobody answers until the due date, nothing is issued (docs/how-to/govern/reviews.md).";
+        "Have an owner complete the review: `carnet review list`.";
     OWNER_GONE = "owner.gone", Proof;
         "An owner of the integration left.";
         "The people directory says so. Once [governance] owner_grace is over nothing is issued, because nobody answers for the integration.";

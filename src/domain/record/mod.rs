@@ -42,9 +42,11 @@ mod agreement;
 #[cfg(test)]
 mod hostile;
 
+pub(in crate::domain) use compare::is_within;
 pub use compare::taken_away::{self, Places, TakenAway, Unsure};
 pub use compare::{
-    Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation, widens_target,
+    Difference, Weight, compare, is_provably_narrowing, shown_binding, widens_access, widens_binding, widens_elevation,
+    widens_target,
 };
 pub use fault::{Fault, Severity};
 #[cfg(test)]
@@ -53,6 +55,7 @@ pub use kind::{Kind, Record};
 pub use located::Located;
 pub use read::document::read;
 pub use read::tree::Position;
+pub use read::values::{first_second, last_second};
 pub use rehearse::run as run_tests;
 pub use schema::schema;
 pub use write::document;

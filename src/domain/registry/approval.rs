@@ -81,6 +81,8 @@ pub enum Kind {
     Partner,
     /// Lifting a suspension.
     Resume,
+    /// A campaign of reviews whose silence suspends.
+    Review,
 }
 
 impl Kind {
@@ -90,7 +92,9 @@ impl Kind {
             Self::Api | Self::Change | Self::Environment | Self::Guardrail | Self::Integration => {
                 vec![Role::Owner, Role::Security]
             }
-            Self::Enrolment | Self::Exception | Self::Lift | Self::Partner | Self::Resume => vec![Role::Security],
+            Self::Enrolment | Self::Exception | Self::Lift | Self::Partner | Self::Resume | Self::Review => {
+                vec![Role::Security]
+            }
         }
     }
 

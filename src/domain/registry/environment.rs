@@ -57,6 +57,9 @@ pub struct Governance {
     /// How long an integration lasts without its owner.
     #[serde(default = "Governance::default_owner_grace", skip_serializing_if = "Governance::is_default_owner_grace")]
     pub owner_grace: Seconds,
+    /// Whether reviews count. A program that knew of none said nothing about them; they count from the first entry that does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reviews: bool,
 }
 
 /// The source of the people directory, without its tokens.
@@ -103,7 +106,7 @@ impl Configuration {
 
 impl Default for Governance {
     fn default() -> Self {
-        Self { zone: Zone::default(), unused_warn: None, unused_suspend: None, owner_grace: Self::OWNER_GRACE }
+        Self { zone: Zone::default(), unused_warn: None, unused_suspend: None, owner_grace: Self::OWNER_GRACE, reviews: false }
     }
 }
 

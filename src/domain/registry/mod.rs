@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod partner;
 pub mod phase;
 pub mod preset;
+pub mod recertification;
 pub mod signal;
 pub mod stop;
 pub mod suspension;

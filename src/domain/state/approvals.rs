@@ -33,6 +33,12 @@ impl Approval {
                 let suspensions = Party::of_subject(named).and_then(|party| state.suspensions(&party));
                 suspensions.is_some_and(|known| known.resume() == Some(&self.id))
             }
+            Kind::Review => {
+                let campaign = state.recertification.campaign(named).map(|(_, campaign)| campaign);
+                campaign.is_some_and(|one| {
+                    one.started.is_none() && one.approval.as_ref() == Some(&self.id) && one.terms.version() == self.version
+                })
+            }
             Kind::Lift => {
                 let revocation = state.revocations.get(named);
                 revocation.is_some_and(|one| !one.lifted && one.lift.as_ref() == Some(&self.id))

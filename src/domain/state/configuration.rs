@@ -26,12 +26,17 @@ impl State {
                     self.lives_shortened = Some(entry.at);
                 }
                 let grace = self.owner_grace();
+                let strict = self.strict_reviews(configuration);
                 self.configuration = Some(configuration.clone());
                 self.bar_issuers();
                 self.owners.configure(configuration.directory.as_ref(), entry.at);
                 if configuration.governance.owner_grace < grace {
                     self.cut_past_all_owners(entry);
                 }
+                if configuration.governance.reviews && self.recertification.since.is_none() {
+                    self.count_reviews(entry);
+                }
+                strict.iter().for_each(|(id, ends)| self.cut_past_review(entry, id, ends));
                 Effects::judged()
             }
             // The entry is for people. The change itself follows.

@@ -9,6 +9,7 @@ use crate::domain::log::directory::DirectoryChange;
 use crate::domain::people::owners::Bound;
 use crate::domain::record::TakenAway;
 use crate::domain::registry::environment::{Governance, Source};
+use crate::domain::registry::recertification::ReviewCause;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{IntegrationId, PersonId};
 
@@ -116,6 +117,8 @@ impl State {
             return;
         }
         self.owners.gone.insert(person.clone(), Gone { since: entry.at, counted });
+        let own = self.owners.of(person).map(|own| own.in_force.clone()).unwrap_or_default();
+        own.iter().for_each(|id| self.ask_review(entry, id, None, ReviewCause::OwnerChange));
         self.cut_past_owners(entry, person);
     }
 

@@ -8,7 +8,7 @@ use crate::domain::value::names::{ExceptionId, PartnerName};
 /// A date on which a right ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EndsNext {
-    /// `contract`, `environment`, `exception`, `owner` or `verification`.
+    /// `contract`, `environment`, `exception`, `owner`, `review` or `verification`.
     pub what: &'static str,
     /// The first second after it.
     pub at: Timestamp,
@@ -27,6 +27,8 @@ pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Op
     let ends = [("contract", record.contract.ends)].into_iter().chain(environments).chain(exceptions);
     let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));
     let ends = ends.chain(state.owner_end(&record.id).map(|end| ("owner", end.at)));
+    let reviews = record.environments.keys().filter_map(|name| state.review_end(&record.id, name));
+    let ends = ends.chain(reviews.map(|end| ("review", end)));
     let (what, at) = ends.filter(|(_, end)| *end > now).min_by_key(|(_, end)| *end)?;
     Some(EndsNext { what, at })
 }

@@ -4,6 +4,7 @@ use super::appliers::Appliers;
 use super::effects::Entered;
 use super::exception::Exceptions;
 use super::non_use::NonUse;
+use super::recertification::Reviews;
 use crate::domain::people::owners::{InForce, OwnerIds};
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
@@ -33,6 +34,8 @@ pub struct IntegrationState {
     pub appliers: Appliers,
     /// What is known of it being used by nobody.
     pub non_use: NonUse,
+    /// Its reviews.
+    pub reviews: Reviews,
 }
 
 /// Why an integration cannot be discarded.

@@ -14,6 +14,7 @@ use crate::domain::log::integration::IntegrationChange;
 use crate::domain::people::owners::OwnerIds;
 use crate::domain::record::taken_away;
 use crate::domain::registry::integration::Integration;
+use crate::domain::registry::recertification::ReviewCause;
 use crate::domain::value::names::{ApprovalId, ClientId, IntegrationId, PartnerName};
 
 impl State {
@@ -51,6 +52,22 @@ impl State {
         let Some((old, current)) = old.zip(current) else { return };
         let places = taken_away::of_integration(old, &current.record, entry.at);
         self.narrowed(entry, places.into_iter().map(|(environment, away)| (Whose::Integration(id.clone(), environment), away)));
+    }
+
+    /// Follows a version that came into force in place of `old` without an approval of its own.
+    pub(super) fn came_into_force(&mut self, entry: Entered<'_>, id: &IntegrationId, old: Option<&Arc<Integration>>) {
+        let Some(state) = self.integration_mut(id) else { return };
+        state.came_into_force(old.cloned());
+        state.exceptions_came_into_force(old.map(AsRef::as_ref));
+        state.reviews_came_into_force(entry, old.map(AsRef::as_ref), false);
+        // A narrower version has the same owners, and nobody looked them up again.
+        state.held_owners = OwnerIds::default();
+        state.owned_by(entry, None, old.map(AsRef::as_ref));
+        let earlier = state.held.take();
+        self.take_away(entry, id, old.map(AsRef::as_ref));
+        self.list_exceptions(id, old.map(AsRef::as_ref));
+        self.index_integration(id);
+        self.withdraw(entry.at, earlier.and_then(|held| held.approval));
     }
 
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
@@ -96,13 +113,16 @@ impl State {
                 if let Some(state) = self.integration_mut(integration) {
                     let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
                     let promoted = promote(&mut state.held, &mut state.current, version);
-                    if promoted.is_some() {
+                    if let Some(approval) = &promoted {
                         state.came_into_force(old.clone());
                         state.exceptions_came_into_force(old.as_deref());
                         // People approved it: whether it is used is counted anew.
                         state.non_use = NonUse::from(entry.at);
                         state.owned_by(entry, owners.as_ref(), old.as_deref());
                         state.owner_left = None;
+                        state.reviews.approved.clone_from(approval);
+                        state.reviews.replaced.clear();
+                        state.reviews_came_into_force(entry, old.as_deref(), true);
                     }
                     self.take_away(entry, integration, old.as_deref());
                     self.list_exceptions(integration, old.as_deref());
@@ -114,18 +134,11 @@ impl State {
             IntegrationChange::Narrowed { record, reason } => {
                 let state = self.integration_or_new(&record.id);
                 let new = Some(version(record.as_ref(), entry, reason.as_ref()));
-                let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
+                let old = std::mem::replace(&mut state.current, new);
                 state.appliers.applied(entry.by);
-                state.came_into_force(old.clone());
-                state.exceptions_came_into_force(old.as_deref());
-                // A narrower version has the same owners, and nobody looked them up again.
-                state.held_owners = OwnerIds::default();
-                state.owned_by(entry, None, old.as_deref());
-                let earlier = state.held.take();
-                self.take_away(entry, &record.id, old.as_deref());
-                self.list_exceptions(&record.id, old.as_deref());
-                self.index_integration(&record.id);
-                self.withdraw(entry.at, earlier.and_then(|held| held.approval));
+                let person = old.as_ref().and_then(|old| old.by.person());
+                state.reviews.replaced.extend(person.cloned());
+                self.came_into_force(entry, &record.id, old.map(|old| old.record).as_ref());
                 Effects::judged().moving(Versions::InForce(client()))
             }
             IntegrationChange::Suspended { integration, reason, id, environments, cause } => {
@@ -136,6 +149,7 @@ impl State {
                 if let Some(state) = self.integration_mut(integration) {
                     state.non_use.warn(environment, binding.as_ref(), entry.at);
                 }
+                self.ask_review(entry, integration, Some(environment), ReviewCause::Unused);
                 Effects::unjudged()
             }
             IntegrationChange::BindingRetired { integration, environment, binding, last: _ } => {

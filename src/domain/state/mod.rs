@@ -32,6 +32,7 @@ use issuer_keys::IssuerKeys;
 use narrowings::Narrowings;
 use owners::Owners;
 use recent_cuts::{Cut, RecentCuts};
+use recertification::Recertification;
 use revoked_tokens::RevokedTokens;
 use signal::Signals;
 use taken::Taken;
@@ -81,6 +82,8 @@ mod people;
 #[cfg(test)]
 mod rebuilt;
 pub mod recent_cuts;
+pub mod recertification;
+mod recertifications;
 mod remembered;
 mod revocations;
 pub mod revoked_tokens;
@@ -158,6 +161,8 @@ pub struct State {
     pub elevations: Elevations,
     /// The passkeys that approvers sign with.
     pub passkeys: Passkeys,
+    /// What is known of reviews besides those of single integrations.
+    pub recertification: Recertification,
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: OrdMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
@@ -215,9 +220,17 @@ impl State {
             Change::Exception(change) => self.apply_exception(entry, change),
             Change::Partner(change) => self.apply_partner(entry, change),
             Change::Integration(change) => {
-                let before = self.owners_of(change.integration());
+                let id = change.integration();
+                let (owners, ends) = (self.owners_of(id), self.review_ends(id));
                 let effects = self.apply_integration(entry, change);
-                self.index_owners(change.integration(), &before);
+                self.index_owners(id, &owners);
+                self.cut_past_review(entry, id, &ends);
+                effects
+            }
+            Change::Recertification(change) => {
+                let owners = change.integration().map(|id| (id, self.owners_of(id)));
+                let effects = self.apply_recertification(entry, change);
+                owners.into_iter().for_each(|(id, owners)| self.index_owners(id, &owners));
                 effects
             }
             Change::Approval(change) => self.apply_approval(entry, change),

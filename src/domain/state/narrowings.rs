@@ -272,11 +272,18 @@ mod tests {
             if state.narrowings.since(index).next().is_some() {
                 assert!(matches!(
                     example.change.what,
-                    Change::Integration(_) | Change::Partner(_) | Change::Api(_) | Change::Guardrail(_)
+                    Change::Integration(_)
+                        | Change::Partner(_)
+                        | Change::Api(_)
+                        | Change::Guardrail(_)
+                        | Change::Recertification(_)
                 ));
                 kinds.insert(example.change.what.kind());
             }
         }
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["api.narrowed", "guardrail.applied", "integration.narrowed"]);
+        assert_eq!(
+            kinds.into_iter().collect::<Vec<_>>(),
+            ["api.narrowed", "guardrail.applied", "integration.narrowed", "review.decided"]
+        );
     }
 }

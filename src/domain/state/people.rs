@@ -59,8 +59,13 @@ fn record(approval: &Approval) -> Option<ClientId> {
     match approval.kind {
         Kind::Api => Some(ClientId::Api(approval.subject.parse().ok()?)),
         Kind::Change | Kind::Integration => Some(ClientId::Integration(approval.subject.parse().ok()?)),
-        Kind::Enrolment | Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift | Kind::Partner | Kind::Resume => {
-            None
-        }
+        Kind::Enrolment
+        | Kind::Environment
+        | Kind::Exception
+        | Kind::Guardrail
+        | Kind::Lift
+        | Kind::Partner
+        | Kind::Resume
+        | Kind::Review => None,
     }
 }

@@ -66,6 +66,7 @@ impl State {
             }
             RevocationChange::Added { id, target, tokens_only, reason, client: _ } => {
                 self.revoke(entry, target, reason);
+                self.ask_review_after(entry, target);
                 let revocation = Revocation {
                     id: id.clone(),
                     target: target.clone(),

@@ -8,6 +8,7 @@ use super::suspensions::Suspended;
 use super::{Party, Phase, State};
 use crate::domain::log::signal::SignalChange;
 use crate::domain::people::actor::Actor;
+use crate::domain::registry::recertification::ReviewCause;
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
 use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -123,8 +124,10 @@ impl State {
                 }
                 self.cut_past_owner(entry, &id);
             }
+            self.ask_review_of(entry, about, ReviewCause::OwnerChange);
             return Effects::judged();
         }
+        self.ask_review_of(entry, about, ReviewCause::Incident);
         let (party, environment) = Party::of_signal(about);
         let environments = environment.into_iter().cloned().collect();
         self.suspend(

@@ -151,6 +151,10 @@ name!(
     SignalId, url_safe
 );
 name!(
+    /// One campaign of reviews.
+    CampaignId, url_safe
+);
+name!(
     /// One request for an elevation, and what came of it.
     ElevationId, url_safe
 );

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::broker::judged::Lacking;
+use crate::broker::view::approval::Lacks;
 use crate::broker::view::approval::OwnersView;
 use crate::broker::view::suspension::{self, SuspensionView};
 use crate::broker::view::uses::UsesView;
@@ -47,7 +48,8 @@ pub struct IntegrationView {
     #[schema(required)]
     ends_next: Option<EndsNextView>,
     /// The reasons that keep the waiting version from coming into force, besides its approvals.
-    pub waits_for: Vec<ReasonCode>,
+    #[schema(value_type = Vec<String>)]
+    pub waits_for: Vec<Lacks>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = OwnersView)]
     pub owners: Option<OwnersView>,
@@ -81,7 +83,7 @@ struct HeldView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = EndsNext)]
 struct EndsNextView {
-    /// `contract`, `exception` or `verification`.
+    /// `contract`, `environment`, `exception`, `owner`, `review` or `verification`.
     what: &'static str,
     at: Timestamp,
 }
@@ -300,6 +302,6 @@ impl KeyInUseView {
 }
 
 /// The reasons that keep its waiting version from coming into force.
-pub fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Vec<ReasonCode> {
-    lacking.get(id).into_iter().flatten().map(|reason| ReasonCode(reason)).collect()
+pub fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Vec<Lacks> {
+    lacking.get(id).into_iter().flatten().map(|reason| Lacks(reason)).collect()
 }

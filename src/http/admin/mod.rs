@@ -15,7 +15,7 @@
 //!
 //! The router, `/openapi.json`, the tests' matrix of routes and roles, and the words of a 404 all come from that line.
 //!
-//! Recertification and offboarding are not here yet; their paths are answered 404 like any other.
+//! Offboarding is not here yet; its paths are answered 404 like any other.
 
 mod admitted;
 mod answer;
@@ -43,6 +43,7 @@ mod people;
 mod problem;
 mod records;
 mod registry;
+mod reviews;
 mod revocations;
 mod route;
 pub mod signals;
@@ -83,6 +84,7 @@ fn table() -> Vec<Route> {
         people::routes(),
         records::routes(),
         registry::routes(),
+        reviews::routes(),
         revocations::routes(),
         signals::routes(),
         suspensions::routes(),

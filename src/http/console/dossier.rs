@@ -23,6 +23,7 @@ pub fn kind(one: &Value) -> &'static str {
         "lift" => "end of a revocation",
         "partner" => "partner, new or changed",
         "resume" => "end of a suspension",
+        "review" => "campaign of reviews",
         _ => "approval",
     }
 }
@@ -31,6 +32,8 @@ pub fn kind(one: &Value) -> &'static str {
 pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     let mut lines = vec![("what", format!("{}: {}", kind(one), cell(one, "subject")))];
     lines.extend(exception(one));
+    lines.extend(campaign(one));
+    lines.extend(reviews(one));
     lines.extend(stopped(one));
     lines.extend(enrolment(one));
     lines.extend(integration(one));
@@ -51,6 +54,29 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     }));
     lines.push(("version", cell(one, "version")));
     lines
+}
+
+/// The campaign of reviews that would start.
+fn campaign(one: &Value) -> Vec<(&'static str, String)> {
+    let campaign = &one["campaign"];
+    if campaign.is_null() {
+        return Vec::new();
+    }
+    let (select, silence) = (&campaign["select"], cell(campaign, "onSilence"));
+    let of = |name: &str| select[name].as_str().map(|value| format!("{name} {value}"));
+    let named: Vec<String> = ["partner", "risk"].into_iter().filter_map(of).collect();
+    let covers = if named.is_empty() { "everything".to_owned() } else { named.join(", ") };
+    vec![
+        ("covers", format!("{covers}: {} environments now", cell(campaign, "covers"))),
+        ("due", time(&campaign["due"])),
+        ("on silence", if silence == "suspend" { "nothing is issued after the due date".to_owned() } else { silence }),
+    ]
+}
+
+/// The reviews that a version waits for.
+fn reviews(one: &Value) -> Vec<(&'static str, String)> {
+    let line = |one: &Value| ("needs review", format!("{} ({})", cell(one, "environment"), cell(one, "review")));
+    all(&one["reviewsNeeded"]).map(line).collect()
 }
 
 /// The static secret that would be closed.
@@ -98,6 +124,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
         "guardrail" if one["removes"] == true => ("agrees to remove", "does not agree to remove"),
         "lift" => ("lets exchanges in again through", "goes on refusing exchanges through"),
         "resume" => ("resumes", "does not resume"),
+        "review" => ("starts the reviews of", "does not start the reviews of"),
         _ => ("agrees to this version of", "does not agree to this version of"),
     };
     format!("on record: {} {subject}", if approves { does } else { does_not })
@@ -120,6 +147,7 @@ pub fn next(one: &Value) -> String {
         ("approved", "guardrail") if one["record"].is_null() => "It was removed or replaced.".to_owned(),
         ("approved", "lift") => "New tokens can be had again. What was cut stays cut.".to_owned(),
         ("approved", "resume") => "These suspensions are lifted, and no other. What was cut stays cut.".to_owned(),
+        ("approved", "review") => "Its reviews are open.".to_owned(),
         ("approved", _) if all(&one["waitsFor"]).next().is_some() => {
             "It comes into force by itself when what it waits for is there.".to_owned()
         }

@@ -10,7 +10,7 @@ use crate::domain::registry::conditions::Conditions;
 use crate::domain::registry::preset::Preset;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
-pub(super) fn shown(binding: &Binding) -> String {
+pub fn shown(binding: &Binding) -> String {
     let Admits::Jwt(rule) = &binding.admits else { return "mtls".to_owned() };
     let mut parts = vec![format!("{} {}", word(rule.kind), rule.issuer)];
     if rule.keys != KeySource::Discovery(rule.issuer.clone()) {

@@ -71,7 +71,7 @@ pub(super) fn compare_allow(at: &str, old: &Vec<Endpoint>, new: &Vec<Endpoint>, 
 }
 
 /// Whether the endpoints `new` are some, and among those that `old` allows.
-pub(super) fn is_within(old: &[Endpoint], new: &[Endpoint]) -> bool {
+pub(in crate::domain) fn is_within(old: &[Endpoint], new: &[Endpoint]) -> bool {
     let allowed: HashSet<&Endpoint> = old.iter().collect();
     !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| allowed.contains(endpoint)))
 }

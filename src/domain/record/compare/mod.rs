@@ -6,7 +6,9 @@
 //! are compared as they are; a caller that has sealed ones joins them first, or a plain and a sealed text count as different.
 
 pub use access::{widens_access, widens_binding, widens_elevation, widens_target};
+pub use binding::shown as shown_binding;
 pub use difference::{Difference, Weight, is_provably_narrowing};
+pub(in crate::domain) use elevation::is_within;
 pub use versions::compare;
 
 mod access;

@@ -126,6 +126,22 @@ impl Place<'_> {
     }
 }
 
+/// Reads the first second of a day, or an instant, as records have them.
+///
+/// # Errors
+/// What was expected.
+pub fn first_second(text: &str) -> Result<Timestamp, &'static str> {
+    time(text, Day::Start)
+}
+
+/// Reads the first second after a day, or an instant, as records have them.
+///
+/// # Errors
+/// What was expected.
+pub fn last_second(text: &str) -> Result<Timestamp, &'static str> {
+    time(text, Day::End)
+}
+
 fn time(text: &str, day: Day) -> Result<Timestamp, &'static str> {
     let second = if text.len() == 10 {
         let digits = text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });

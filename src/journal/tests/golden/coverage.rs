@@ -21,6 +21,7 @@ use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::preset::Preset;
+use crate::domain::registry::recertification::{ItemVerdict, Word};
 use crate::domain::registry::signal::SignalKind;
 use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::alg::Alg;
@@ -38,6 +39,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<CountedKind>(),
         variants::<ExtraAudience>(),
         variants::<IssuedKind>(),
+        variants::<ItemVerdict>(),
         variants::<JwtKind>(),
         variants::<KeySource>(),
         variants::<Kind>(),
@@ -59,6 +61,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<SuspensionCause>(),
         variants::<Trigger>(),
         variants::<Verdict>(),
+        variants::<Word>(),
     ] {
         all.entry(name).or_default().push(variants.iter().copied().collect());
     }

@@ -1,0 +1,115 @@
+//! The report on reviews: over a period, who decided what, when and why, and what nobody reviewed.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::person::ActorView;
+use super::recertification::{DeciderView, DecisionView, RowView, completed, row};
+use crate::broker::Broker;
+use crate::broker::failure::{Failure, Fault};
+use crate::domain::reason;
+use crate::domain::registry::recertification::ReviewId;
+use crate::domain::state::recertification::Done;
+use crate::domain::value::clock::{Seconds, Timestamp};
+
+/// A report on reviews.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessReviewReport)]
+pub struct ReportView {
+    from: Timestamp,
+    /// First second after the period.
+    to: Timestamp,
+    /// The checkpoint of the journal that it was made from.
+    checkpoint: String,
+    population: PopulationView,
+    /// The reviews that were completed in the period, by id.
+    reviews: Vec<CompletedView>,
+    /// What is open or past its due date now.
+    waiting: Vec<RowView>,
+}
+
+/// What there was to review: environments of integrations in force now.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = AccessReviewPopulation)]
+struct PopulationView {
+    environments: usize,
+    /// Those of which a review was completed in the period.
+    reviewed: usize,
+    /// Those of which one is open now.
+    open: usize,
+    /// Those of which one is past its due date.
+    lapsed: usize,
+}
+
+/// A completed review.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessCompletedReview)]
+struct CompletedView {
+    #[serde(flatten)]
+    review: RowView,
+    completed: Timestamp,
+    decisions: Vec<DecisionView>,
+}
+
+/// The most reviews of one report: each is read from the journal.
+const MOST: usize = 10_000;
+
+impl Broker {
+    /// Reports on the reviews of a period. People are numbered unless `names` is true.
+    ///
+    /// # Errors
+    /// There are too many of them, or the journal does not answer.
+    pub async fn review_report(
+        &self,
+        period: (Option<Timestamp>, Option<Timestamp>),
+        names: bool,
+    ) -> Result<ReportView, Failure> {
+        let (journal, now) = (self.journal.view(), self.now());
+        let (from, to) = (period.0.unwrap_or_default(), period.1.unwrap_or(now.plus(Seconds(1))));
+        let state = &journal.state;
+        let mut population = PopulationView::default();
+        let mut found: Vec<(ReviewId, Done)> = Vec::new();
+        let mut waiting = Vec::new();
+        for (id, known) in &state.integrations {
+            for (environment, place) in known.reviews.places() {
+                population.environments += usize::from(known.access(environment).is_some());
+                let inside = |done: &&Done| from <= done.at && done.at < to;
+                population.reviewed += usize::from(place.done.iter().any(|done| inside(&done)));
+                for (number, done) in (1..).zip(&place.done).filter(|(_, done)| inside(done)) {
+                    found.push((ReviewId { integration: id.clone(), environment: environment.clone(), number }, done.clone()));
+                }
+                if let Some(row) = row(id, known, environment, state, now) {
+                    population.open += usize::from(row.state == "open");
+                    population.lapsed += usize::from(row.state == "lapsed");
+                    waiting.push(row);
+                }
+            }
+        }
+        if found.len() > MOST {
+            let message = format!("expected a period with at most {MOST} reviews, not {}", found.len());
+            return Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+        }
+        let mut reviews = Vec::with_capacity(found.len());
+        let mut people: Vec<ActorView> = Vec::new();
+        for (id, done) in found {
+            let entries: Vec<u64> = std::iter::once(done.first).chain(done.second).collect();
+            let mut decisions = self.words_on(&entries).await?;
+            if !names {
+                decisions.iter_mut().for_each(|decision| number(&mut decision.by, &mut people));
+            }
+            reviews.push(CompletedView { review: completed(id, &done), completed: done.at, decisions });
+        }
+        let checkpoint = self.journal.checkpoint()?;
+        Ok(ReportView { from, to, checkpoint, population, reviews, waiting })
+    }
+}
+
+/// Gives a person the number that they have in this report.
+fn number(decider: &mut DeciderView, people: &mut Vec<ActorView>) {
+    let DeciderView::Named(person) = decider else { return };
+    let at = people.iter().position(|known| known == person).unwrap_or_else(|| {
+        people.push(person.clone());
+        people.len() - 1
+    });
+    *decider = DeciderView::Numbered(format!("reviewer {}", at + 1));
+}
