@@ -138,7 +138,7 @@ impl Broker {
             && let Some(integration) = state.integrations.get(&record.id)
         {
             let reasons = waits_for(state, integration, now, &mut effort);
-            shown.reviews_needed = MissingReviewView::of(&reasons, integration, (record, now));
+            shown.reviews_needed = MissingReviewView::of(&reasons, integration, (record, state, now));
             shown.waits_for = Some(reasons.into_iter().map(Lacks).collect());
             if approval.kind == Kind::Integration {
                 let (by, reason) = (words.actor(&approval.requested_by), plain(approval.reason.as_ref(), words));

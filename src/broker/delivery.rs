@@ -1,7 +1,7 @@
 //! The outbox: delivers every change of the journal to each webhook receiver, in order.
 //!
-//! An event is a journal entry and delivery is a cursor: an event is on record before anybody is told, and no operation has to
-//! trigger a delivery. Each receiver has its own task and cursor, so one that is slow, away or lost delays no other. An event is
+//! An event is a journal entry, or one date of it, and delivery is a cursor: an event is on record before anybody is told, and no
+//! operation has to trigger a delivery. Each receiver has its own task and cursor, so one that is slow, away or lost delays no other. An event is
 //! sent until the receiver accepts it, or until [`WebhookSection::give_up_after`](crate::config::WebhookSection) has passed. Then
 //! its index is set aside for a person, and the next event is sent. All other events arrive at least once, in order, each with the
 //! same id at every try.
@@ -56,6 +56,9 @@ pub struct Receiver {
 pub struct Progress {
     /// The index of the first entry that was not delivered yet.
     pub next: u64,
+    /// The number of its events that were delivered: an entry of several is not sent anew after a start.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    part: usize,
     /// The indexes of the events that were given up.
     pub aside: Vec<u64>,
     /// The failure of the current event, if it fails.
@@ -64,6 +67,10 @@ pub struct Progress {
     /// Set when a person moves the cursor: the task begins there.
     #[serde(skip)]
     moved: bool,
+}
+
+fn is_none_yet(part: &usize) -> bool {
+    *part == 0
 }
 
 /// A delivery that does not succeed.
@@ -86,7 +93,7 @@ impl Receiver {
     /// Sends everything from `index` on again.
     pub fn replay(&self, index: u64) -> std::io::Result<()> {
         self.change(|progress| {
-            progress.next = index;
+            (progress.next, progress.part) = (index, 0);
             progress.aside.retain(|aside| *aside < index);
             progress.failing = None;
             progress.moved = true;
@@ -106,15 +113,16 @@ impl Receiver {
         self.kinds.is_empty() || self.kinds.iter().any(is)
     }
 
-    /// Moves the cursor past `index`, unless a person moved it meanwhile.
-    fn passed(&self, index: u64, aside: bool) {
+    /// Moves the cursor past an event of `index`, unless a person moved it meanwhile. `next` is the next event of the same entry.
+    fn passed(&self, index: u64, next: Option<usize>, aside: bool) {
         let moved = self.change(|progress| {
             if progress.moved {
                 return;
             }
-            progress.next = index + 1;
+            (progress.next, progress.part) = next.map_or((index + 1, 0), |next| (index, next));
             progress.failing = None;
-            if aside && progress.aside.len() < MOST_ASIDE {
+            // An entry of which several events are given up is replayed once.
+            if aside && progress.aside.len() < MOST_ASIDE && progress.aside.last() != Some(&index) {
                 progress.aside.push(index);
             }
         });
@@ -132,7 +140,8 @@ impl Receiver {
 pub fn resume(file: &std::path::Path, size: u64) -> std::io::Result<Progress> {
     if let Some(progress) = look(file)? {
         // After a restore the log is shorter, and the entries from its end on are new.
-        return Ok(Progress { next: progress.next.min(size), ..progress });
+        let part = if progress.next < size { progress.part } else { 0 };
+        return Ok(Progress { next: progress.next.min(size), part, ..progress });
     }
     let progress = Progress { next: size, ..Progress::default() };
     write(file, &progress)?;
@@ -171,9 +180,9 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
                 break;
             }
             if receiver.wants(&entry) {
-                send(&broker, &receiver, &entry).await;
+                send_all(&broker, &receiver, &entry).await;
             } else {
-                receiver.passed(entry.index, false);
+                receiver.passed(entry.index, None, false);
             }
         }
         // A person moved the cursor, and the next round begins there.
@@ -185,16 +194,34 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
     }
 }
 
-/// Sends one event until it is accepted or given up, or a person moves the cursor.
-async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
+/// Sends the events of an entry, from the first that was not delivered yet, unless a person moves the cursor.
+async fn send_all(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
+    let parts = event::parts(entry);
+    let Progress { next, part: delivered, .. } = receiver.progress();
+    let first = if next == entry.index { delivered } else { 0 };
+    let number = parts.len();
+    if first >= number {
+        return receiver.passed(entry.index, None, false);
+    }
+    for (at, part) in parts.into_iter().enumerate().skip(first) {
+        let accepted = send(broker, receiver, entry, part).await;
+        if receiver.progress().moved {
+            return;
+        }
+        receiver.passed(entry.index, (at + 1 < number).then_some(at + 1), !accepted);
+    }
+}
+
+/// Sends one event until it is accepted or given up, or a person moves the cursor. Returns whether it was accepted.
+async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry, part: event::Part<'_>) -> bool {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
-    let id = event::id(broker.journal.view().state.epoch, entry.index);
+    let id = event::id(broker.journal.view().state.epoch, entry.index, part);
     loop {
-        let outcome = match event::of(broker, entry).await {
+        let outcome = match event::of(broker, entry, part).await {
             Ok(body) => {
                 let message = Message { id: &id, seconds: broker.clock.now().as_seconds(), body: &body };
                 match receiver.outbound.deliver(&receiver.url, &receiver.secret, &message).await {
-                    Ok(status) if (200..300).contains(&status) => return receiver.passed(entry.index, false),
+                    Ok(status) if (200..300).contains(&status) => return true,
                     Ok(status) => format!("status {status}"),
                     Err(fault) => fault.to_string(),
                 }
@@ -203,7 +230,7 @@ async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
         };
         if begun.elapsed() >= Duration::from_secs(u64::from(receiver.give_up_after.0)) {
             tracing::error!(receiver = receiver.name, entry = entry.index, outcome, "an event was given up; replay it");
-            return receiver.passed(entry.index, true);
+            return false;
         }
         let now = broker.clock.now();
         let mut moved = false;
@@ -214,7 +241,7 @@ async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
             failing.tries += 1;
         });
         if moved {
-            return;
+            return false;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -3,6 +3,8 @@
 //! The body has the entry as recorded. If it is about an elevation, the body also has the elevation in words and, under `tell`, the
 //! people whom it concerns: the requester, the possible approvers, the partner's contact (docs/reference/events.md). A gateway to
 //! mail or chat can pass it on to them. Each event has the newest checkpoint, so a copy of the log's head is kept elsewhere.
+//!
+//! An entry is one event, but for a notice of dates: each of its dates is an event of its own.
 
 use std::collections::HashMap;
 
@@ -15,6 +17,7 @@ use crate::domain::log::approval::ApprovalChange;
 use crate::domain::log::certificate::CertificateChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::dates::DatesChange;
 use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
@@ -33,21 +36,42 @@ use crate::domain::log::signal::SignalChange;
 use crate::domain::log::staff::StaffChange;
 use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Person};
+use crate::domain::registry::date::Noticed;
 use crate::domain::state::State;
 use crate::domain::value::names::ElevationId;
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
 
+/// The events of an entry, in their order.
+pub fn parts(entry: &ChangeEntry) -> Vec<Part<'_>> {
+    if let Change::Dates(DatesChange::Noticed { items, .. }) = &entry.change.what {
+        return items.iter().enumerate().map(|(number, item)| Part::Date(number, item)).collect();
+    }
+    vec![Part::Whole]
+}
+
+/// An event of an entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// The only one.
+    Whole,
+    /// The one of a date, by its place in the entry.
+    Date(usize, &'a Noticed),
+}
+
 /// The id of an event: the same at every try, and another one in another epoch.
-pub fn id(epoch: u64, index: u64) -> String {
-    format!("evt_{epoch}_{index}")
+pub fn id(epoch: u64, index: u64, part: Part<'_>) -> String {
+    match part {
+        Part::Whole => format!("evt_{epoch}_{index}"),
+        Part::Date(number, _) => format!("evt_{epoch}_{index}_{number}"),
+    }
 }
 
 /// The body of an event.
 ///
 /// # Errors
 /// The journal does not answer.
-pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavailable> {
+pub async fn of(broker: &Broker, entry: &ChangeEntry, part: Part<'_>) -> Result<String, Unavailable> {
     let view = broker.journal.view();
     let mut change = entry.change.clone();
     let texts: Vec<TextDigest> = change.texts_mut().into_iter().filter_map(|text| text.digest()).collect();
@@ -62,6 +86,10 @@ pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavaila
     });
     if let Some(reason) = reason(&entry.change.what).and_then(|text| plain(&words, text)) {
         data["reason"] = reason.into();
+    }
+    if let Part::Date(_, item) = part {
+        data["subject"] = item.date.subject().into();
+        data["entry"] = json!({"kind": entry.change.what.kind(), "items": [item]});
     }
     if let Some(request) = request {
         data["elevation"] = elevation(broker, request, &words);
@@ -152,6 +180,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | GuardrailChange::RemovalAsked { .. }
             | GuardrailChange::Removed { .. },
         )
+        | Change::Dates(DatesChange::Noticed { .. })
         | Change::Text(TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)

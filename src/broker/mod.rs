@@ -11,6 +11,7 @@ pub mod certificate_status;
 mod change;
 pub mod compiling;
 pub mod counting;
+mod dates;
 pub mod delivery;
 pub mod desk;
 pub mod directory;
@@ -33,6 +34,8 @@ pub mod in_flight;
 pub mod introspection;
 pub mod judged;
 pub mod lifecycle;
+#[cfg(test)]
+mod model;
 mod narrowing;
 pub mod needs;
 mod non_use;

@@ -142,7 +142,7 @@ impl Broker {
     }
 }
 
-fn unsound(terms: &CampaignTerms, why: &str, now: Timestamp) -> Vec<Fault> {
+pub(super) fn unsound(terms: &CampaignTerms, why: &str, now: Timestamp) -> Vec<Fault> {
     let (soonest, latest) = CAMPAIGN_DAYS;
     let mut faults = Vec::new();
     if why.trim().is_empty() {
@@ -165,5 +165,5 @@ pub(super) fn unreviewed(located: &Located, state: &State, now: Timestamp) -> Ve
         let message = format!("it extends the contract, and waits for a review of {environment}");
         located.warning("contract.ends", &reason::REVIEW_MISSING, message)
     };
-    known.unreviewed(integration, now).into_iter().map(tell).collect()
+    state.unreviewed(known, integration, now).into_iter().map(tell).collect()
 }

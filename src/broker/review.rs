@@ -83,7 +83,7 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
 }
 
 /// Refuses to approve a version that could not come into force.
-fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
+pub(super) fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
     stopped::approval(approval, state, effort).map_err(Failure::Stopped)?;
     ensure_free(approval, state, now, effort)
 }

@@ -10,7 +10,7 @@ use super::failure::{Denied, Failure, away};
 use super::revocation::{Cut, Unconfirmed};
 use crate::domain::decision::admission::Principal;
 use crate::domain::log::signal::SignalChange;
-use crate::domain::people::actor::{Actor, Authorized, Contain, Report, Role};
+use crate::domain::people::actor::{Actor, Authorized, Decide, Report, Role};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
@@ -178,7 +178,7 @@ impl Broker {
     /// There is no such signal, or it does not wait.
     pub async fn decide_signal(
         &self,
-        by: &Authorized<Contain>,
+        by: &Authorized<Decide>,
         id: &SignalId,
         (believed, why): (bool, &str),
         request: Option<ForRequest>,

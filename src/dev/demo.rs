@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::records;
 use crate::authn::tls;
+use crate::domain::value::clock::{Clock as _, Seconds, Timestamp};
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::tree::proof::InclusionProof;
 use crate::outbound::operator::{Call, OperatorClient, Reply};
+use crate::server::SystemClock;
 
 /// The addresses that the demo uses.
 #[derive(Clone, Debug)]
@@ -39,8 +42,23 @@ pub struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [&str; 9] =
-    ["mint", "call", "denied", "needs-elevation", "elevate", "call-again", "revoke", "refused", "verified"];
+const STEPS: [&str; 12] = [
+    "mint",
+    "call",
+    "denied",
+    "needs-elevation",
+    "elevate",
+    "call-again",
+    "revoke",
+    "refused",
+    "widened",
+    "reviewed",
+    "owner-left",
+    "verified",
+];
+
+/// The integration of the demo.
+const INTEGRATION: &str = "/v1/integrations/globex/order-sync";
 
 /// The longest time until a revocation holds everywhere (ABUSE R-01).
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
@@ -61,6 +79,9 @@ pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
             "call-again" => teller.call_again(&mut token).await,
             "revoke" => teller.revoke(&token).await,
             "refused" => teller.refused(&token).await,
+            "widened" => teller.widened().await,
+            "reviewed" => teller.reviewed().await,
+            "owner-left" => teller.owner_left().await,
             _ => teller.verified(&token).await,
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -241,6 +262,67 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// A record that gives more is held: nothing changes until two other people agree.
+    async fn widened(&self) -> Told {
+        let known = records::demo(&self.stage.demo, SystemClock.now());
+        let wider = known
+            .replace("scope: orders:read\n          allow: [GET /v1/orders, \"GET /v1/orders/{id}\"]", "scope: orders:read");
+        let content = Some(("application/yaml", wider.into_bytes()));
+        let told = json_of(&self.staff_send("POST", "/v1/records/apply", "ann", content).await?);
+        let held = told["items"].as_array().into_iter().flatten().find(|item| item["action"] == "hold");
+        let at = held.and_then(|item| item["differences"][0]["at"].as_str()).ok_or("the wider record is not held")?;
+        let shown = json_of(&self.staff("GET", INTEGRATION, "ann", None).await?);
+        if shown["held"]["approval"].is_null() {
+            return Err("no approval is open".to_owned());
+        }
+        Ok(format!("ann applied a record that WIDENS {at}: it waits for an owner and security, and the one in force stays"))
+    }
+
+    /// An owner who had no hand in the record reviews it, and what is not needed at any time takes an elevation from then on.
+    async fn reviewed(&self) -> Told {
+        let due = SystemClock.now().plus(Seconds::days(30));
+        let reason = "the demo looks at what globex has";
+        let campaign = json!({
+            "select": {"partner": "globex"}, "due": due.to_string(), "onSilence": "report", "reason": reason,
+        });
+        let started = self.staff("POST", "/v1/reviews", "sven", Some(campaign)).await?;
+        if started.status != 201 {
+            return Err(seen(&started));
+        }
+        let open =
+            json_of(&self.staff("GET", "/v1/reviews?partner=globex&environment=sandbox&state=open", "otto", None).await?);
+        let id = open["items"][0]["id"].as_str().ok_or("no review is open")?.to_owned();
+        let card = json_of(&self.staff("GET", &format!("/v1/reviews/{id}"), "otto", None).await?);
+        let item = |item: &Value| {
+            let decision = if item["risk"] == "high" { "elevation" } else { "keep" };
+            json!({"api": item["api"], "scope": item["scope"], "decision": decision})
+        };
+        let items: Vec<Value> = card["items"].as_array().into_iter().flatten().map(item).collect();
+        let body = json!({"version": card["version"], "items": items, "reason": "writes are rare"});
+        let decided = self.staff("POST", &format!("/v1/reviews/{id}/decisions"), "otto", Some(body)).await?;
+        let told = json_of(&decided);
+        if told["state"] == "completed" && !told["version"].is_null() && !told["withdrew"].is_null() {
+            Ok("otto (owner) reviewed sandbox: orders:write takes an elevation from now on; the change that waited is withdrawn"
+                .to_owned())
+        } else {
+            Err(seen(&decided))
+        }
+    }
+
+    /// An owner leaves: a review opens, and without another owner the integration ends.
+    async fn owner_left(&self) -> Told {
+        let signal = json!({"subject": "globex/order-sync", "kind": "owner-left", "reason": "raj changed teams"});
+        let sent = self.staff("POST", "/v1/signals", "sven", Some(signal)).await?;
+        let shown = json_of(&self.staff("GET", INTEGRATION, "alan", None).await?);
+        let ends = shown["endsNext"]["at"].as_i64().and_then(Timestamp::from_seconds);
+        match ends.filter(|_| sent.status == 201 && shown["endsNext"]["what"] == "owner") {
+            Some(ends) => {
+                Ok(format!("an owner left: a review is open, and without another owner nothing is issued from {ends} on"))
+            }
+            None => Err(seen(&sent)),
+        }
+    }
+
     /// Proves that the token's entry is in the newest signed checkpoint, with the public key alone.
     async fn verified(&self, token: &Token) -> Told {
         let path = format!("/v1/journal/proof?index={}", token.entry);
@@ -286,10 +368,20 @@ impl<'a> Teller<'a> {
     }
 
     async fn staff(&self, method: &str, path: &str, person: &str, body: Option<Value>) -> Result<Reply, String> {
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        self.staff_send(method, path, person, body).await
+    }
+
+    async fn staff_send(
+        &self,
+        method: &str,
+        path: &str,
+        person: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<Reply, String> {
         let ask = format!("/staff/token?person={person}");
         let bearer = json_of(&send(&self.demo, Call { method: "GET", path: &ask, ..Call::default() }).await?);
         let bearer = bearer["value"].as_str().ok_or("the demo staff issuer gives no bearer")?;
-        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
         send(&self.admin, Call { method, path, bearer: Some(bearer), body, ..Call::default() }).await
     }
 }

@@ -12,10 +12,12 @@ use super::credential::revocation::RevocationTarget;
 use super::decision::admission::{Place, Slot, admit};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::cut::is_cut;
+use super::decision::dates::due;
+use super::decision::effective::effective;
 use super::decision::grant::{Decision, Grant, decide};
 use super::decision::guard::{Guarded, NoGuardrails};
 use super::decision::life::SHORTEST_LIFE;
-use super::examples::Examples;
+use super::examples::{Examples, facts};
 use super::log::api::ApiChange;
 use super::log::change::Change;
 use super::log::configuration::ConfigurationChange;
@@ -429,5 +431,39 @@ proptest! {
         prop_assert_eq!(is_cut(&issued, &keys, &state, &NoGuardrails), !stands, "back");
         let later = Issued { index: 100, ..issued };
         prop_assert!(!is_cut(&later, &keys, &state, &NoGuardrails), "what is issued later is not cut");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, max_global_rejects: 1, ..ProptestConfig::default() })]
+
+    /// Entries of time are for people: every decision and all that is said of an integration is the same with and without them.
+    #[test]
+    fn notices_of_dates_decide_nothing(case in cases(), days in proptest::collection::vec(0i64..400, 1..4)) {
+        let bare = state(&case);
+        let mut noticed = bare.clone();
+        let mut later = 0;
+        for (index, days) in (70..).zip(days) {
+            later += days * 86_400 + 60;
+            if let Some(change) = due(&noticed, at(later)) {
+                noticed.apply(index, at(later), &change.by(Actor::Broker));
+            }
+        }
+        prop_assert!(noticed.dates.told().is_some());
+        prop_assert_eq!(noticed.generation, bare.generation, "no judgement begins again");
+        let payload = |state: &State| granted(&case, state).map(|grant| grant.claims().payload(1).bytes().to_vec());
+        prop_assert_eq!(payload(&noticed), payload(&bare));
+        let (id, place) = ("globex/sync".parse().expect("an id"), environment(case.production));
+        let said = |state: &State| {
+            let effective = effective(&id, &place, Guarded::without(state), at(0));
+            serde_json::to_string(&(effective, state.owner_end(&id).map(|end| end.at))).expect("JSON")
+        };
+        prop_assert_eq!(said(&noticed), said(&bare));
+        let facts = |state: &State| {
+            let mut facts: serde_json::Value = serde_json::from_str(&facts::text(state)).expect("JSON");
+            facts.as_object_mut().expect("an object").remove("dates");
+            facts
+        };
+        prop_assert_eq!(facts(&noticed), facts(&bare));
     }
 }

@@ -194,6 +194,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     background.spawn("cuts by versions", broker.clone().list_cuts());
     background.spawn("counts of uses", broker.clone().keep_counting());
     background.spawn("non-use", broker.clone().watch_non_use());
+    background.spawn("dates", broker.clone().watch_dates());
     if let Some(retention) = config.journal.retention {
         background.spawn("retention", background::retention(broker.clone(), retention));
     }
@@ -286,8 +287,9 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
         return Err(doubted().map_or(unprepared, StartFault::Clock));
     }
     checks::log(&checks::records(&broker.journal.view().state, &environments(config)));
-    // Owners whom it cannot resolve yet are looked up again in the background.
+    // Owners whom it cannot resolve yet are looked up again in the background, and dates that cannot be recorded yet.
     broker.settle_owners_soon().await;
+    let _soon = broker.notice_dates().await;
     match (broker.settle().await, doubted()) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(fault)) => {

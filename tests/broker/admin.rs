@@ -72,7 +72,7 @@ async fn a_01_every_route_refuses_who_may_not() {
     assert_eq!(world.admin_get("/v1/journal/proof?index=0", "alan").await["proof"], size, "nothing was recorded");
     let answer = get(world.admin, "/openapi.json").await;
     assert_eq!((answer.status, answer.json()), (200, described));
-    for path in ["/v1", "/v1/", "/v1/reviews", "/v1/approvals/", "/v1//approvals", "/v2/keys"] {
+    for path in ["/v1", "/v1/", "/v1/offboardings", "/v1/approvals/", "/v1//approvals", "/v2/keys"] {
         refused(&world.admin_send("GET", path, "sven", None).await, 404, path);
     }
 }
@@ -102,7 +102,9 @@ async fn a_15_a_16_queries_are_taken_as_described_or_not() {
         encoded(&"a".repeat(300)),
         encoded("a") + "=",
     ];
-    for list in ["/v1/approvals", "/v1/integrations", "/v1/partners", "/v1/revocations", "/v1/keys", "/v1/journal"] {
+    for list in
+        ["/v1/approvals", "/v1/integrations", "/v1/partners", "/v1/revocations", "/v1/keys", "/v1/journal", "/v1/reviews"]
+    {
         for cursor in &forged {
             refused(
                 &world.admin_send("GET", &format!("{list}?cursor={cursor}"), "sven", None).await,
@@ -366,7 +368,7 @@ async fn the_inventory_says_whose_it_is_and_what_ends_next() {
     let listed = world.admin_get("/v1/integrations", "alan").await["items"][0].clone();
     let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
     assert_eq!(listed["owners"], json!({"business": "jane@acme.example", "application": "raj@acme.example"}));
-    assert_eq!((&listed["state"], &listed["endsNext"]["what"]), (&json!("active"), &json!("verification")));
+    assert_eq!((&listed["state"], &listed["endsNext"]["what"]), (&json!("active"), &json!("review")));
     assert_eq!((&one["owners"], &one["endsNext"], &one["lastUse"]), (&listed["owners"], &listed["endsNext"], &Value::Null));
     let partner = world.admin_get("/v1/partners", "alan").await["items"][0].clone();
     assert_eq!((&partner["state"], &partner["endsNext"]), (&json!("active"), &listed["endsNext"]));

@@ -119,7 +119,7 @@ async fn an_owner_who_leaves_ends_access_after_the_grace_and_is_back_at_once() {
     let returned = entries(world, "owner.returned").await;
     assert_eq!((returned.len(), &returned[0]["person"], &returned[0]["by"]), (1, &json!(jane), &json!("directory")));
     exchanged(world).await.expect("granted again");
-    assert_eq!(next().await["what"], "verification");
+    assert_eq!(next().await["what"], "review");
     // The source repeats itself, and nothing is recorded for it.
     active(&source, &jane, true).await;
     assert_eq!((count(world, "owner.left").await, count(world, "owner.returned").await), (1, 1));

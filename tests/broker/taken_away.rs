@@ -77,13 +77,14 @@ async fn i_8_a_version_cuts_what_it_would_not_grant_and_no_more() {
         (limits, format!("    limits: {{ttl: 1h}}\n{limits}"), [t; 5]),
         (limits, format!("    require: bound\n{limits}"), [f, f, f, t, t]),
         (limits, format!("    limits: {{sourceCidrs: [127.0.0.0/8]}}\n{limits}"), [f, f, f, t, t]),
-        (&contract, format!("ends: {}}}", instant(&world, 60)), [f; 5]),
-        (&contract, format!("ends: {}}}", Day(1300)), [t; 5]),
         (&verified, format!("expires: {}}}", instant(&world, 60)), [f; 5]),
         ("ttl: 5m}", "ttl: 2m}".to_owned(), [f; 5]),
         ("ttl: 5m}", "ttl: 6m}".to_owned(), [t; 5]),
         ("purpose: Copies orders.", "purpose: Copies all orders.".to_owned(), [t; 5]),
         (LIST, format!("{LIST}        - scope: orders:write\n"), [t; 5]),
+        // These come last: a contract is extended again only after a review.
+        (&contract, format!("ends: {}}}", Day(1300)), [t; 5]),
+        (&contract, format!("ends: {}}}", instant(&world, 60)), [f; 5]),
     ];
     for (from, to, expected) in cases {
         let before = tokens(&world).await;

@@ -14,7 +14,7 @@ use crate::world::{Options, World};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
 /// A receiver at a port of its own, and the file of what it took.
-struct Receiver {
+pub struct Receiver {
     port: u16,
     file: PathBuf,
     running: Option<Server>,
@@ -22,14 +22,19 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn at(port: u16, folder: &Path, name: &str) -> Self {
+    pub fn at(port: u16, folder: &Path, name: &str) -> Self {
         Self { port, file: folder.join(format!("{name}.log")), running: None, anytime: false }
     }
 
-    async fn start(&mut self) {
+    pub async fn start(&mut self) {
         let mut command = node("receiver.mjs");
         command.args([&self.port.to_string(), SECRET]).arg(&self.file).args(self.anytime.then_some("anytime"));
         self.running = Some(Server::start(command).await);
+    }
+
+    /// The clock of the world is not the machine's.
+    pub fn accepts_any_time(&mut self) {
+        self.anytime = true;
     }
 
     /// `kill -9`.
@@ -38,7 +43,7 @@ impl Receiver {
     }
 
     /// What it took, in order, with repetitions.
-    fn taken(&self) -> Vec<Value> {
+    pub fn taken(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
     }
@@ -58,7 +63,7 @@ fn configuration(folder: &Path, receivers: &[(&str, u16, &str)]) -> String {
 }
 
 /// A world that tells these receivers. What was before is not told: a receiver begins when it is configured.
-async fn world(folder: &Path, receivers: &[(&str, u16, &str)]) -> World {
+pub async fn world(folder: &Path, receivers: &[(&str, u16, &str)]) -> World {
     let mut world = World::start().await;
     world.stop().await;
     let file = world.folder.path().join("carnet.toml");

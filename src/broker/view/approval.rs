@@ -165,7 +165,7 @@ impl MissingReviewView {
     pub fn of(
         lacks: &[&'static Reason],
         known: &IntegrationState,
-        (record, now): (&Integration, Timestamp),
+        (record, state, now): (&Integration, &State, Timestamp),
     ) -> Option<Vec<Self>> {
         if !lacks.contains(&&reason::REVIEW_MISSING) {
             return None;
@@ -174,7 +174,7 @@ impl MissingReviewView {
             let review = known.next_review(&record.id, environment)?;
             Some(Self { reason: ReasonCode(&reason::REVIEW_MISSING), environment: environment.clone(), review })
         };
-        Some(known.unreviewed(record, now).into_iter().filter_map(view).collect())
+        Some(state.unreviewed(known, record, now).into_iter().filter_map(view).collect())
     }
 }
 

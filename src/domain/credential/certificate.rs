@@ -2,8 +2,7 @@
 //!
 //! An authority belongs to one environment. Its leaves name exactly one integration by a SPIFFE ID and are valid for hours. A
 //! certificate counts only while the journal has it on record: a thief of the authority's key alone can make nothing that we accept
-//! (docs/explanation/journal.md says the same of tokens). The rules that are judged at every request are here, as functions of
-//! state and `now`. `authn` verifies the signature, `issuance` encodes.
+//! (docs/explanation/journal.md). The rules of every request are here. `authn` verifies the signature, `issuance` encodes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,7 +143,7 @@ pub struct ServerLeaf {
     pub ends: Timestamp,
 }
 
-/// A certificate whose signature was verified and whose form is that of our leaves.
+/// A certificate that is verified and has the form of our leaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientCertificate {
     /// Its content.
@@ -177,6 +176,8 @@ pub struct Certificates {
     leaf_ends: OrdSet<(Timestamp, EnvironmentName, Serial)>,
     /// The history of each key, by environment and SHA-256 of the SubjectPublicKeyInfo.
     keys: OrdMap<(EnvironmentName, Digest), KeyHistory>,
+    /// The keys that certificates of each integration were made for.
+    keys_of: OrdMap<IntegrationId, OrdSet<(EnvironmentName, Digest)>>,
     /// The keys by the end of their newest certificate, except those that are never forgotten.
     key_ends: OrdSet<(Timestamp, EnvironmentName, Digest)>,
     /// The keys of revoked certificates, in any environment.
@@ -195,6 +196,20 @@ struct KeyHistory {
     ends: Timestamp,
     /// True if one of them was revoked. The key is then never forgotten, nor certified again.
     revoked: bool,
+    /// The integrations that they name: nearly always one.
+    of: Vec<IntegrationId>,
+}
+
+/// A key of certificates of an integration.
+pub struct CertifiedKey<'a> {
+    /// Its environment.
+    pub environment: &'a EnvironmentName,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// When the first certificate for it was made.
+    pub since: Timestamp,
+    /// The end of the newest one.
+    pub ends: Timestamp,
 }
 
 impl SpiffeId {
@@ -208,7 +223,6 @@ impl FromStr for SpiffeId {
     type Err = InvalidName;
 
     /// Parses byte for byte.
-    ///
     /// Nothing is decoded or lower-cased, so another spelling is another name (ABUSE M-10).
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         const EXPECTED: InvalidName = InvalidName("expected spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION");
@@ -252,10 +266,15 @@ impl Certificates {
     /// Adds a certificate recorded at `now`, and forgets those that ended long before.
     pub(in crate::domain) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
         self.forget_ended(now);
-        let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false };
+        let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false, of: Vec::new() };
         let key = self.keys.entry((leaf.environment.clone(), leaf.key)).or_insert(fresh);
         self.key_ends.remove(&(key.ends, leaf.environment.clone(), leaf.key));
         key.ends = key.ends.max(leaf.ends);
+        if !key.of.contains(&leaf.integration) {
+            key.of.push(leaf.integration.clone());
+            let own = self.keys_of.entry(leaf.integration.clone()).or_default();
+            own.insert((leaf.environment.clone(), leaf.key));
+        }
         if !key.revoked {
             self.key_ends.insert((key.ends, leaf.environment.clone(), leaf.key));
         }
@@ -277,8 +296,28 @@ impl Certificates {
         }
         while let Some(end) = self.key_ends.get_min().filter(|(ends, ..)| now > ends.plus(KEYS_REMEMBERED)).cloned() {
             self.key_ends.remove(&end);
-            self.keys.remove(&(end.1, end.2));
+            let key = (end.1, end.2);
+            for integration in self.keys.remove(&key).into_iter().flat_map(|history| history.of) {
+                let left = self.keys_of.remove(&integration).map(|own| own.without(&key));
+                if let Some(own) = left.filter(|own| !own.is_empty()) {
+                    self.keys_of.insert(integration, own);
+                }
+            }
         }
+    }
+
+    /// The integrations with a key that is forgotten when the next certificate is made, at `now`.
+    pub fn forgets(&self, now: Timestamp) -> impl Iterator<Item = &IntegrationId> {
+        let over = self.key_ends.iter().take_while(move |(ends, ..)| now > ends.plus(KEYS_REMEMBERED));
+        over.filter_map(|(_, environment, key)| self.keys.get(&(environment.clone(), *key))).flat_map(|history| &history.of)
+    }
+
+    /// The keys that certificates of an integration were made for, but those of which one was revoked.
+    pub fn keys_of(&self, integration: &IntegrationId) -> impl Iterator<Item = CertifiedKey<'_>> {
+        self.keys_of.get(integration).into_iter().flatten().filter_map(|place| {
+            let history = self.keys.get(place).filter(|history| !history.revoked)?;
+            Some(CertifiedKey { environment: &place.0, key: place.1, since: history.since, ends: history.ends })
+        })
     }
 
     /// Marks the key of a revoked certificate, because somebody else may know it.

@@ -189,7 +189,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     if held.approval.is_none() {
         return lacking;
     }
-    if !integration.unreviewed(record, now).is_empty() {
+    if !state.unreviewed(integration, record, now).is_empty() {
         lacking.push(&reason::REVIEW_MISSING);
     }
     for unfit in owners::ensure(&integration.held_owners, state) {

@@ -5,6 +5,7 @@ pub mod ask;
 pub mod check;
 pub mod consequence;
 pub mod cut;
+pub mod dates;
 pub mod effective;
 pub mod elevation;
 pub mod enrolment;

@@ -4,14 +4,14 @@ use super::admission::Principal;
 use super::life::Life;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
-use crate::domain::registry::integration::{Integration, OnLate};
+use crate::domain::registry::integration::Integration;
 use crate::domain::state::issuer_keys::IssuerKeys;
 use crate::domain::value::clock::Timestamp;
 
 /// When a key that was first used at `since` is due, if the record has a cadence for issuers' keys.
 pub fn issuer_key_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
     let rotation = record.rotation.as_ref()?;
-    Some(RotationDue { at: since?.plus(rotation.issuer_keys?), refuses: rotation.on_late == OnLate::Refuse })
+    Some(RotationDue { at: rotation.issuer_key_due(since?)?, refuses: rotation.refuses() })
 }
 
 /// Applies the record's cadence, if it refuses a late key. No token outlives the key's time.
@@ -52,5 +52,5 @@ impl RotationDue {
 /// When the key of certificates since `since` is due, if the record has a cadence for them.
 pub fn rotation_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
     let rotation = record.rotation.as_ref()?;
-    Some(RotationDue { at: since?.plus(rotation.certificate?), refuses: rotation.on_late == OnLate::Refuse })
+    Some(RotationDue { at: rotation.certificate_due(since?)?, refuses: rotation.refuses() })
 }

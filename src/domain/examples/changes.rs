@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
+use super::dates::noticed;
 use super::records::{approvers, small_approvers};
 use super::{Example, Examples, parsed, unnamed};
 use crate::domain::credential::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
@@ -82,6 +83,7 @@ impl Examples {
         self.closing(&mut story);
         self.owners(&mut story);
         self.reviews(&mut story);
+        noticed(&mut story);
         story.all
     }
 
@@ -444,6 +446,8 @@ macro_rules! each {
         vec![$($type::$variant $fields),+]
     }};
 }
+
+pub(super) use each;
 
 /// Something of each kind that can be revoked.
 pub fn targets() -> Vec<RevocationTarget> {

@@ -31,7 +31,7 @@ pub struct Field {
 }
 
 /// Enums that say their variant by a member among the others.
-const TAGGED: [(&str, &str); 2] = [("Change", "kind"), ("RevocationTarget", "of")];
+const TAGGED: [(&str, &str); 3] = [("Change", "kind"), ("RevocationTarget", "of"), ("Date", "of")];
 
 impl Seen {
     /// Takes in all that a value has. `number` tells it from others.

@@ -89,6 +89,8 @@ fn of(state: &State) -> Value {
         barred: _,
         // Said with the integrations, and below where there is something to say.
         owners,
+        // An index over the records, and how far people were told of it: said below where they were.
+        dates,
         // Indexes over the records and approvals that are said below.
         granted: _,
         in_force: _,
@@ -147,6 +149,9 @@ fn of(state: &State) -> Value {
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
+    }
+    if let Some(told) = dates.told() {
+        facts["dates"] = json!({"at": told.at, "until": told.until, "last": told.last});
     }
     // Left out where there is none, as in journals that are older than the directory.
     if state.recertification.since.is_some() {

@@ -7,6 +7,7 @@
 
 mod changes;
 pub mod coverage;
+mod dates;
 mod entries;
 pub mod facts;
 mod owners;
@@ -28,6 +29,7 @@ use super::value::names::Issuer;
 use super::value::text::{Text, TextRow};
 
 pub use changes::{ORIGIN, targets};
+pub use dates::dates;
 pub use records::small_eligible;
 
 /// Makes examples.

@@ -10,6 +10,7 @@ use super::api::ApiChange;
 use super::approval::ApprovalChange;
 use super::certificate::CertificateChange;
 use super::configuration::ConfigurationChange;
+use super::dates::DatesChange;
 use super::directory::DirectoryChange;
 use super::elevation::ElevationChange;
 use super::environment::EnvironmentChange;
@@ -81,6 +82,8 @@ pub enum Change {
     Staff(StaffChange),
     /// A change of people in the directory, as far as they are owners.
     Directory(DirectoryChange),
+    /// A notice of dates.
+    Dates(DatesChange),
     /// A change of texts of people.
     Text(TextChange),
 }
@@ -177,6 +180,7 @@ nouns! {
     Signal(SignalChange),
     Staff(StaffChange),
     Directory(DirectoryChange),
+    Dates(DatesChange),
     Text(TextChange),
 }
 

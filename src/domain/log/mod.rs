@@ -24,6 +24,7 @@ pub mod archive;
 pub mod certificate;
 pub mod change;
 pub mod configuration;
+pub mod dates;
 pub mod directory;
 pub mod elevation;
 pub mod entry;

@@ -62,14 +62,19 @@ kinds! {
 }
 
 impl SignalChange {
-    /// The subject of the change: whom the signal is about.
-    pub fn subject(&self) -> String {
+    /// Whom the signal is about.
+    pub fn about(&self) -> &SignalSubject {
         match self {
             Self::Received { about, .. }
             | Self::Held { about, .. }
             | Self::Confirmed { about, .. }
-            | Self::Dismissed { about, .. } => about.to_string(),
+            | Self::Dismissed { about, .. } => about,
         }
+    }
+
+    /// The subject of the change: whom the signal is about.
+    pub fn subject(&self) -> String {
+        self.about().to_string()
     }
 
     /// The reason.

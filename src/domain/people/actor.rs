@@ -191,6 +191,8 @@ permissions! {
     ReadReviewers: [Auditor, Security];
     /// Confirm that people left whom the brake of the directory holds.
     Confirm: [Security], Human;
+    /// Decide on a signal that was held.
+    Decide: [Security], Human;
 }
 
 /// Proof that the caller holds the permission `P`. Made by [`Authorized::assertion`] alone, whose one caller is the admin

@@ -114,6 +114,23 @@ pub enum OnLate {
     Refuse,
 }
 
+impl Rotation {
+    /// When a key of an issuer is due that was first used at `since`, if it ever is.
+    pub fn issuer_key_due(&self, since: Timestamp) -> Option<Timestamp> {
+        Some(since.plus(self.issuer_keys?))
+    }
+
+    /// When the key of certificates since `since` is due, if it ever is.
+    pub fn certificate_due(&self, since: Timestamp) -> Option<Timestamp> {
+        Some(since.plus(self.certificate?))
+    }
+
+    /// Whether a late key is refused.
+    pub fn refuses(&self) -> bool {
+        self.on_late == OnLate::Refuse
+    }
+}
+
 /// The end of an integration, planned from its first day.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,6 +6,7 @@ pub mod binding;
 pub mod binding_index;
 pub mod claim_index;
 pub mod conditions;
+pub mod date;
 pub mod environment;
 pub mod guardrail;
 pub mod integration;

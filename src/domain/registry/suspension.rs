@@ -17,7 +17,7 @@ use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, Pa
 use crate::domain::value::text::Text;
 
 /// The target of a suspension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Party {
     /// A partner, with everything that belongs to it.
     Partner(PartnerName),

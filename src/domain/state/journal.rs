@@ -16,6 +16,9 @@ impl State {
             }
             JournalChange::Reopened { epoch, mints_from, corrects } => {
                 self.corrections.extend(corrects.map(|_| (entry.index, entry.at)));
+                if corrects.is_some() {
+                    self.dates.correct(entry.at);
+                }
                 self.epoch = *epoch;
                 self.mints_from = *mints_from;
                 let keys = self.keys.taint_all().into_iter();

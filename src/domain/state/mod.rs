@@ -23,6 +23,7 @@ use super::value::names::{
 };
 use barred::Barred;
 use closures::Closures;
+use dates::Dates;
 use effects::{Effects, Entered};
 use elevations::Elevations;
 use guardrail::Guardrails;
@@ -54,6 +55,8 @@ pub mod certificates;
 pub mod closures;
 mod configuration;
 pub mod cut;
+mod dated;
+pub mod dates;
 mod departures;
 mod effects;
 pub mod elevations;
@@ -183,6 +186,8 @@ pub struct State {
     pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
     /// Owners of records, as people of the directory.
     pub owners: Owners,
+    /// The dates of what is in force, of which people are told. No decision reads them.
+    pub dates: Dates,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
     /// Everything that was ever in force. It only grows.
@@ -208,6 +213,7 @@ impl State {
         let mut by = change.by.clone();
         by.person_mut().into_iter().for_each(|person| self.share_issuer(person));
         let entry = Entered { index, at, by: &by };
+        let dated = self.dated_by(entry, &change.what);
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
             Change::Configuration(change) => self.apply_configuration(entry, change),
@@ -240,10 +246,12 @@ impl State {
             Change::Signal(change) => self.apply_signal(entry, change),
             Change::Staff(change) => self.apply_staff(entry, change),
             Change::Directory(change) => self.apply_directory(entry, change),
+            Change::Dates(change) => self.apply_dates(entry, change),
             // The texts leave the store with the change. The state holds their digests.
             Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),
         };
         self.carry_out(entry, effects);
+        self.index_dates(entry, &dated);
     }
 
     /// Gives `person` the text of the issuer that is known.

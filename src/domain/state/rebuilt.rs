@@ -388,6 +388,16 @@ fn ensure_owned(state: &State) {
     assert_eq!(state.owners.unresolved().cloned().collect::<BTreeSet<_>>(), unresolved);
 }
 
+/// The index of dates is what a look at each record finds: all are known since the one time of these histories.
+fn ensure_dated(state: &State) {
+    let partners = state.partners.keys().cloned().map(Party::Partner);
+    let parties = partners.chain(state.integrations.keys().cloned().map(Party::Integration));
+    let dates = parties.flat_map(|party| state.dates_of(&party).into_iter().map(move |(_, at)| (at, party.clone())));
+    let expected: BTreeSet<_> = dates.filter(|(time, _)| *time > at(0)).collect();
+    let found: BTreeSet<_> = state.dates.all().map(|(time, party)| (time, party.clone())).collect();
+    assert_eq!(found, expected);
+}
+
 /// The content of the indexes, in an order of its own.
 #[derive(Debug, PartialEq)]
 struct Said {
@@ -454,6 +464,7 @@ proptest! {
             prop_assert_eq!(Said::by(&state, &probes), Said::by(&fresh, &probes), "after {:?}", change);
             ensure_barred(&state, &probes);
             ensure_owned(&state);
+            ensure_dated(&state);
             let places: BTreeSet<_> = state.candidates.all().map(|one| (&one.environment, &one.rule.issuer)).collect();
             let listed = places.iter().flat_map(|(environment, issuer)| state.candidates(environment, issuer).iter());
             let listed: Vec<_> = listed.map(|one| (&one.client, &one.environment, &one.rule.issuer, &one.binding)).collect();

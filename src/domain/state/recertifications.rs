@@ -64,16 +64,6 @@ impl IntegrationState {
         open.min_by_key(|opening| (opening.due, opening.cause))
     }
 
-    /// The environments without a review that a version with a later end of the contract needs.
-    pub fn unreviewed(&self, version: &Integration, now: Timestamp) -> Vec<&EnvironmentName> {
-        let Some(current) = &self.current else { return Vec::new() };
-        if version.contract.ends <= current.record.contract.ends {
-            return Vec::new();
-        }
-        let known = current.record.environments.keys();
-        known.filter(|name| version.environments.get(*name).is_some() && !self.is_fresh(name, now)).collect()
-    }
-
     /// The id of the next review in an environment.
     pub fn next_review(&self, id: &IntegrationId, environment: &EnvironmentName) -> Option<ReviewId> {
         let number = self.reviews.place(environment)?.number();
@@ -161,9 +151,33 @@ fn widened(old: &Integration, new: &Integration) -> Widened {
 }
 
 impl State {
+    /// The environments without a review that a version with a later end of the contract needs.
+    pub fn unreviewed<'s>(
+        &self,
+        known: &'s IntegrationState,
+        version: &Integration,
+        now: Timestamp,
+    ) -> Vec<&'s EnvironmentName> {
+        let Some(current) = known.current.as_ref().filter(|_| self.recertification.since.is_some()) else { return Vec::new() };
+        if version.contract.ends <= current.record.contract.ends {
+            return Vec::new();
+        }
+        let stays = |name: &&EnvironmentName| version.environments.get(*name).is_some();
+        current.record.environments.keys().filter(stays).filter(|name| !known.is_fresh(name, now)).collect()
+    }
+
     /// The time from which on an environment of an integration refuses because nobody reviewed it; `None` if it does not.
     pub fn review_end(&self, id: &IntegrationId, environment: &EnvironmentName) -> Option<Timestamp> {
         self.review_end_of(self.integrations.get(id)?, environment)
+    }
+
+    /// When the next review of an environment is due, whatever follows then.
+    pub fn review_due(&self, id: &IntegrationId, environment: &EnvironmentName) -> Option<Timestamp> {
+        self.recertification.since?;
+        let known = self.integrations.get(id)?;
+        known.access(environment)?;
+        let place = known.reviews.place(environment)?;
+        Some(place.asked.iter().map(|asked| asked.opening.due).fold(place.due, Timestamp::min))
     }
 
     /// The same for one that was found already.
@@ -215,18 +229,25 @@ impl State {
         }
     }
 
-    /// Opens the reviews that a revocation is a cause for: of a partner, or of what one integration has.
+    /// Opens the reviews that a revocation is a cause for.
+    pub(super) fn ask_review_after(&mut self, entry: Entered<'_>, target: &RevocationTarget) {
+        let Some((about, environment)) = Self::doubted(target) else { return };
+        for id in self.touched(&about) {
+            self.ask_review(entry, &id, environment, ReviewCause::Incident);
+        }
+    }
+
+    /// What a revocation is a doubt about: a partner, or what one integration has, and where.
     ///
     /// One of an issuer, an API or a key is no doubt about single integrations, and one of a token no doubt about its scopes.
-    pub(super) fn ask_review_after(&mut self, entry: Entered<'_>, target: &RevocationTarget) {
-        let (about, environment) = match target {
-            RevocationTarget::Partner { partner } => (SignalSubject::Partner(partner.clone()), None),
-            RevocationTarget::Integration { integration } => (SignalSubject::Integration(integration.clone()), None),
-            RevocationTarget::IntegrationEnvironment { integration, environment } => {
-                (SignalSubject::Integration(integration.clone()), Some(environment))
-            }
-            RevocationTarget::Binding { client: ClientId::Integration(integration), environment, binding: _ } => {
-                (SignalSubject::Integration(integration.clone()), Some(environment))
+    pub(super) fn doubted<'t>(target: &'t RevocationTarget) -> Option<(SignalSubject, Option<&'t EnvironmentName>)> {
+        let of = |integration: &IntegrationId| SignalSubject::Integration(integration.clone());
+        match target {
+            RevocationTarget::Partner { partner } => Some((SignalSubject::Partner(partner.clone()), None)),
+            RevocationTarget::Integration { integration } => Some((of(integration), None)),
+            RevocationTarget::IntegrationEnvironment { integration, environment }
+            | RevocationTarget::Binding { client: ClientId::Integration(integration), environment, binding: _ } => {
+                Some((of(integration), Some(environment)))
             }
             RevocationTarget::Binding { client: ClientId::Api(_), .. }
             | RevocationTarget::Token { .. }
@@ -236,10 +257,7 @@ impl State {
             | RevocationTarget::Issuer { .. }
             | RevocationTarget::Key { .. }
             | RevocationTarget::Certificate { .. }
-            | RevocationTarget::Authority { .. } => return,
-        };
-        for id in self.touched(&about) {
-            self.ask_review(entry, &id, environment, ReviewCause::Incident);
+            | RevocationTarget::Authority { .. } => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Reviews of access: which are open, what people decide, campaigns, and how people review.
 
+use std::ops::Bound;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -76,7 +78,10 @@ fn rows(id: &IntegrationId, known: &IntegrationState, state: &House, now: Timest
 async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfReviews>) -> Result<Listed<RowView>, Problem> {
     let (journal, now) = (broker.journal.view(), broker.now());
     let state = &journal.state;
-    let after: Option<ReviewId> = page.after.as_deref().map(named).transpose()?;
+    let after = match page.after::<ReviewId>()?.0 {
+        Bound::Excluded(after) => Some(after),
+        Bound::Included(_) | Bound::Unbounded => None,
+    };
     let from = after.as_ref().map(|after| after.integration.clone());
     let partner: Option<PartnerName> = page.filters.get("partner").map(named).transpose()?;
     let from = from.or_else(|| partner.as_ref().map(IntegrationId::least_of));

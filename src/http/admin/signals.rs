@@ -20,7 +20,7 @@ use crate::broker::Broker;
 use crate::broker::signal::{self, Taken};
 use crate::broker::view::person::ActorView;
 use crate::broker::words::{Words, names, sealed};
-use crate::domain::people::actor::{Contain, Read, Report};
+use crate::domain::people::actor::{Decide, Read, Report};
 use crate::domain::reason;
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
 use crate::domain::state::signal::{Decided, Signal, SignalStanding};
@@ -228,7 +228,7 @@ async fn send(State(broker): State<Broker>, by: Admitted<Report>, Body(wanted): 
 /// `POST /v1/signals/{id}/confirm`.
 async fn confirm(
     State(broker): State<Broker>,
-    by: Admitted<Contain>,
+    by: Admitted<Decide>,
     Path(id): Path<String>,
     Sent(why): Sent<Why>,
 ) -> Result<Written<Told>, Problem> {
@@ -239,7 +239,7 @@ async fn confirm(
 /// `POST /v1/signals/{id}/dismiss`.
 async fn dismiss(
     State(broker): State<Broker>,
-    by: Admitted<Contain>,
+    by: Admitted<Decide>,
     Path(id): Path<String>,
     Sent(why): Sent<Why>,
 ) -> Result<Written<Told>, Problem> {

@@ -20,9 +20,10 @@ use crate::domain::value::clock::{Clock, Entropy};
 use crate::http::form::Form;
 
 /// The demo people: name, role, and the group in their tokens.
-pub const PEOPLE: [(&str, Role, &str); 6] = [
+pub const PEOPLE: [(&str, Role, &str); 7] = [
     ("ann", Role::Owner, "owners"),
     ("olga", Role::Owner, "owners"),
+    ("otto", Role::Owner, "owners"),
     ("sven", Role::Security, "security"),
     ("sara", Role::Security, "security"),
     ("adam", Role::Administrator, "administrators"),

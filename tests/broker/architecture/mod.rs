@@ -9,6 +9,7 @@
 //! | [`sizes`] | a file has at most 450 lines |
 //! | [`arms`] | no `match` over an enum of ours has a catch-all arm |
 //! | [`chain`] | a constructor that the compiler cannot wall off has one caller; forgeries of the others do not build |
+//! | [`notices`] | nothing but the notice of dates reads the index of dates |
 //! | [`mutations`] | each rule fails when the tree breaks it |
 //!
 //! [`sources`] has the tree in memory, [`parse`] reads a file with `syn` ([`tokens`] and [`patterns`] help),
@@ -25,6 +26,7 @@ mod floors;
 mod homes;
 mod mutations;
 mod names;
+mod notices;
 mod order;
 mod parse;
 mod patterns;

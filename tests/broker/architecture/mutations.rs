@@ -3,7 +3,7 @@
 //! Each test breaks today's tree in memory, and the rule that forbids it names the place.
 
 use super::sources::Tree;
-use super::{arms, chain, circles, floors, homes, order, sizes};
+use super::{arms, chain, circles, floors, homes, notices, order, sizes};
 
 type Rule = fn(&Tree) -> Vec<String>;
 
@@ -251,4 +251,11 @@ fn an_exhaustive_match_passes() {
     let codes = codes.map(|code| format!("use crate::domain::log::key::KeyChange;\n{code}"));
     let (tree, _) = with_each("broker/", &codes.each_ref().map(String::as_str));
     assert_eq!(arms::faults(&tree).len(), arms::faults(Tree::today()).len());
+}
+
+#[test]
+fn a_decision_that_reads_the_index_of_dates_is_seen() {
+    let code = "pub fn soon(state: &State) -> bool {\n    state\n        .dates\n        .told()\n        .is_some()\n}";
+    assert_fails(notices::faults, "domain/decision/standing.rs", code, "index of dates");
+    assert_fails(notices::faults, "broker/exchange.rs", "use crate::domain::decision::dates::due;", "calls the notice");
 }

@@ -412,7 +412,7 @@ async fn show_and_apply_speak_to_people() {
     for wanted in [
         "integration  globex/order-sync  active\n",
         "production   grants tokens\n",
-        &format!("ends next    verification {VERIFIED_UNTIL}\n"),
+        "ends next    review ",
         &format!("  ends: \"{CONTRACT_ENDS}\"\n"),
         "kind: Integration\n",
     ] {

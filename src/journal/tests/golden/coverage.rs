@@ -10,14 +10,16 @@ use crate::domain::credential::possession::Possession;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Notice;
 use crate::domain::examples::coverage::{Seen, variants};
-use crate::domain::examples::targets;
+use crate::domain::examples::{dates, targets};
 use crate::domain::log::change::Change;
+use crate::domain::log::dates::DatesChange;
 use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource};
+use crate::domain::registry::date::Date;
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::preset::Preset;
@@ -154,4 +156,13 @@ fn golden_journals_have_every_kind_and_every_variant() {
     };
     let targets_seen: BTreeSet<RevocationTarget> = entries.iter().filter_map(cut).collect();
     assert!(targets().iter().all(|target| targets_seen.contains(target)), "{targets_seen:?}");
+    let noticed = |entry: &Entry| match entry {
+        Entry::Change(entry) => match &entry.change.what {
+            Change::Dates(DatesChange::Noticed { items, .. }) => items.iter().map(|item| item.date.clone()).collect(),
+            _ => Vec::new(),
+        },
+        Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => Vec::new(),
+    };
+    let dates_seen: BTreeSet<Date> = entries.iter().flat_map(noticed).collect();
+    assert!(dates().iter().all(|date| dates_seen.contains(date)), "{dates_seen:?}");
 }
