@@ -197,6 +197,7 @@ impl Bench {
                     "forbid (principal, action, resource) when {{ {reads}context.environment == \"production\" && \
                      principal.dataClasses.contains(\"class-{at}\") && !context.elevated }};"
                 ),
+                managed_by: None,
             };
             let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, unknown: 0, reason: None };
             state.apply(u64::MAX, self.broker.now(), &change.by(Actor::Operator));

@@ -13,6 +13,7 @@ use super::view::approval::{
     ApprovalView, AroundView, CampaignView, ClosingView, DeedView, EnrolmentView, FindingView, Lacks, MissingReviewView,
     OwnersView, ReviewView, SeverityView, StopView, StoppedView,
 };
+use super::view::gain::Gain;
 use super::view::record::{DifferenceView, place};
 use super::view::suspension::{self, SuspensionView};
 use super::words::{Words, names, sealed};
@@ -97,9 +98,7 @@ impl Broker {
                 shown.suspensions = Some(lifts.iter().map(|one| SuspensionView::of(one, words)).collect());
             }
             Content::Revocation(revocation) => shown.stopped = Some(revoked(revocation, words)),
-            Content::Enrolment(integration, environment) => {
-                shown.enrolment = Some(enrolment(integration, environment, state));
-            }
+            Content::Enrolment(id, place) => shown.enrolment = Some(enrolment(id, place, state)),
             Content::Exception(id, secret) => shown.exception = Some(exception(id, secret, (state, words))),
             Content::Campaign(campaign) => shown.campaign = Some(CampaignView::of(campaign, state, now)),
             Content::Gone => {}
@@ -125,7 +124,7 @@ impl Broker {
             let in_force = proposed.in_force.as_ref().map(|record| without_closed(record, state));
             let found = record::compare(in_force.as_ref(), &without_closed(&proposed.record, state), &mut effort);
             let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
-            found.into_iter().map(|one| difference(one, &erased)).collect()
+            found.into_iter().map(|one| difference(one, &erased, (&proposed.record, state, now))).collect()
         });
         let findings = self.findings(proposed.record.clone(), state);
         replace(&mut proposed.record, |_| ERASED.to_owned());
@@ -431,14 +430,15 @@ fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
 /// The difference that is shown if two versions take too many steps to compare.
 fn uncompared(Exhausted { most }: Exhausted) -> Difference {
     let to = format!("not compared: that takes more than the {most} steps that one request may; read the whole record");
-    Difference { at: "record".to_owned(), from: None, to: Some(to), weight: Weight::Widens }
+    Difference { at: "record".to_owned(), from: None, to: Some(to), weight: Weight::Widens, ends: None }
 }
 
-fn difference(mut one: Difference, erased: &[String]) -> DifferenceView {
+fn difference(mut one: Difference, erased: &[String], (record, state, now): (&Record, &State, Timestamp)) -> DifferenceView {
     let say = |value: String| erased.iter().fold(value, |value, digest| value.replace(digest, ERASED));
     one.from = one.from.map(say);
     one.to = one.to.map(say);
-    DifferenceView::of(&one)
+    let gains = Gain::of(record, &one, state);
+    DifferenceView::of(&one, gains, now)
 }
 
 fn finding(fault: &Fault) -> FindingView {

@@ -88,7 +88,7 @@ impl Hand {
             // It withdraws what waits, and nothing else.
             return if self.is_barred(known, state, now) { Action::Unchanged } else { Action::Narrow };
         }
-        let same = current.record.is_same_text(new);
+        let same = current.record.is_same_text(new) && current.record.managed_by == new.managed_by;
         match (current.record.mode, new.mode) {
             (Mode::Shadow, Mode::Enforce) if same && self.fresh && self.security => Action::Narrow,
             (Mode::Enforce, Mode::Shadow) if same && self.fresh && self.security && known.may_put_back(&self.person, now) => {

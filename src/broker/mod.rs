@@ -3,6 +3,7 @@
 //! Enter through [`Broker`]. Orchestration is thin: each operation reads like a numbered list, and every rule that it calls is a
 //! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
+mod answering;
 pub mod answers;
 pub mod approval_view;
 pub mod caller;
@@ -15,6 +16,9 @@ mod dates;
 pub mod delivery;
 pub mod desk;
 pub mod directory;
+pub mod drift;
+pub mod effect;
+mod effects;
 pub mod elevation;
 pub mod elevation_view;
 pub mod enrolment;
@@ -27,6 +31,7 @@ pub mod failure;
 pub mod follow;
 mod found;
 pub mod found_lately;
+mod gains;
 pub mod guardrail;
 mod guards;
 pub mod import;
@@ -55,6 +60,7 @@ pub mod rotation;
 pub mod shadow;
 pub mod signal;
 mod stored;
+mod supposing;
 pub mod suspension;
 
 pub mod ticket;

@@ -4,10 +4,13 @@
 
 use serde::Serialize;
 
+use super::effect::Effect;
 use super::replayed::Taking;
+use super::view::gain::Gain;
 use crate::domain::people::owners::OwnerIds;
 use crate::domain::record::{Difference, Fault, Record};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::TextRow;
@@ -27,6 +30,12 @@ pub struct Plan {
     pub(super) generation: u64,
     /// The guardrails that it would enforce.
     pub taking: Option<Taking>,
+    /// The effects of each item, in the same order; empty if nobody looked.
+    pub effects: Vec<Effect>,
+    /// The effects of all of them.
+    pub all: Effect,
+    /// When it was made.
+    pub at: Timestamp,
 }
 
 /// One document of a plan.
@@ -40,6 +49,8 @@ pub struct Item {
     pub action: Action,
     /// The differences, riskiest first.
     pub differences: Vec<Difference>,
+    /// Who gains what by each difference; `None` of one that widens nothing.
+    pub gains: Vec<Option<Gain>>,
     /// The approval that an apply opened.
     pub approval: Option<ApprovalId>,
     pub(super) record: Record,
@@ -53,6 +64,23 @@ pub struct Item {
 }
 
 impl Item {
+    /// Its place in an apply: APIs and partners first, because an integration may name them, and a guardrail all of them.
+    pub(super) fn rank(&self) -> u8 {
+        match self.record {
+            Record::Api(_) => 0,
+            Record::Partner(_) => 1,
+            Record::Integration(_) => 2,
+            Record::Guardrail(_) => 3,
+        }
+    }
+
+    /// The differences as they are told at `now`, riskiest first, each with its gain.
+    pub fn told(&self, now: Timestamp) -> Vec<(&Difference, Option<&Gain>)> {
+        let mut told: Vec<_> = self.differences.iter().zip(self.gains.iter().map(Option::as_ref)).collect();
+        told.sort_by_key(|(difference, _)| difference.told(now));
+        told
+    }
+
     /// Whether a version of the record was in force when the plan was made.
     pub fn has_version_in_force(&self) -> bool {
         self.base.0.is_some()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::change::Decided;
+use super::effect::Effect;
 use super::exception::{extended, without_closed};
 use super::failure::{Failure, Fault, collisions, failed};
 use super::guardrail::{self, Hand};
@@ -17,8 +18,9 @@ use super::owners;
 use super::plan::{self, Action, Item, Plan};
 use super::recertification::unreviewed;
 use super::review::ask;
-use super::stored::{Stored, base, is_turned_down, joined};
+use super::stored::{Stored, base, ensure_may_apply, is_turned_down, joined};
 use super::told::Numbers;
+use super::view::gain::Gain;
 use crate::domain::decision::check::{self, Surroundings, conflicts_in};
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
@@ -51,8 +53,15 @@ pub struct Terms<'a> {
 }
 
 impl Broker {
-    /// Reads, checks and compares the documents of `yaml`.
+    /// Reads, checks and compares the documents of `yaml`, and finds what they would do to tokens and requests.
     pub async fn plan(&self, by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
+        let mut plan = self.planned(by, yaml).await?;
+        self.effects(&mut plan).await?;
+        Ok(plan)
+    }
+
+    /// Reads, checks and compares the documents of `yaml`.
+    async fn planned(&self, by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
         let hand = Hand::of(by.staff());
         let (broker, view, text) = (self.clone(), self.journal.view(), yaml.to_owned());
         let sound = self.desk.work(move || broker.read_sound(&text, view)).await??;
@@ -127,11 +136,13 @@ impl Broker {
         warnings.extend(self.forbidden(&located, &view.state)?);
         let id = plan::name(digest, &items);
         // Documents without differences come last.
+        let at = self.now();
         items.sort_by_key(|item| {
-            let weight = item.differences.iter().map(|difference| difference.weight).min();
+            let weight = item.differences.iter().map(|difference| difference.told(at)).min();
             (weight.is_none(), weight)
         });
-        Ok(Plan { id, items, warnings, generation: view.state.generation, taking: None })
+        let (effects, all) = (Vec::new(), Effect::default());
+        Ok(Plan { id, items, warnings, generation: view.state.generation, taking: None, effects, all, at })
     }
 
     /// Applies the documents of `yaml`, and returns the plan as it was done.
@@ -145,20 +156,17 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
         let Terms { expected, why, said } = terms;
-        let mut plan = self.plan(by, yaml).await?;
+        let mut plan = self.planned(by, yaml).await?;
         if expected.is_some_and(|expected| expected != plan.id) {
             return Err((&reason::PLAN_STALE).into());
         }
+        // Before anything is stored, so that an apply does all of it or nothing.
+        let (view, now) = (self.journal.view(), self.now());
+        let changed = || plan.items.iter().filter(|item| item.action != Action::Unchanged);
+        changed().try_for_each(|item| ensure_may_apply(by.staff(), &item.record, &view.state, now))?;
         self.ensure_told(by.staff(), plan.taking.as_ref(), said)?;
-        // APIs and partners first: an integration may name them, and a guardrail all of them.
-        let rank = |item: &&mut Item| match item.record {
-            Record::Api(_) => 0,
-            Record::Partner(_) => 1,
-            Record::Integration(_) => 2,
-            Record::Guardrail(_) => 3,
-        };
         let mut order: Vec<&mut Item> = plan.items.iter_mut().filter(|item| item.action != Action::Unchanged).collect();
-        order.sort_by_key(rank);
+        order.sort_by_key(|item| item.rank());
         let why = why.map(Text::from);
         let (mut effort, mut sound) = (Effort::default(), plan.generation);
         let numbers = plan.taking.as_ref().map(|taking| taking.replayed.numbers()).unwrap_or_default();
@@ -193,6 +201,7 @@ impl Broker {
             if base(&item.record, state) != item.base {
                 return Err((&reason::PLAN_STALE).into());
             }
+            ensure_may_apply(by.staff(), &item.record, state, now)?;
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&item.subject, conflicts.clone())));
             }
@@ -236,6 +245,7 @@ impl Broker {
             let against = against.as_ref().map(|against| without_closed(against, state));
             record::compare(against.as_ref(), &without_closed(&new, state), effort)?
         };
+        let gains = differences.iter().map(|one| Gain::of(&new, one, state)).collect();
         let mut rows = Vec::new();
         for text in new.texts_mut() {
             match text.plain().and_then(|plain| known.get(plain)) {
@@ -264,7 +274,8 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Ok(Item { kind, subject, action, differences, approval: None, record: new, narrows, base, rows, owners: None })
+        let (approval, owners) = (None, None);
+        Ok(Item { kind, subject, action, differences, gains, approval, record: new, narrows, base, rows, owners })
     }
 
     /// Unseals the texts of a stored record that were not forgotten; also returns digests by text.

@@ -9,18 +9,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Broker;
+use super::answering::{MOST_QUESTIONS, Question, answers, is_timed, times};
 use super::desk::Desk;
+use super::effect::Span;
 use super::failure::Failure;
 use super::replay_records::{Records, Wanted};
 use super::replayed::{Replayed, Row};
-use crate::domain::credential::possession::Possession;
-use crate::domain::decision::guard::{Asked, Guard as _, Source};
+use crate::domain::decision::cut::may_be_bound;
 use crate::domain::decision::uses::{IssuedUse, Tally, Use};
 use crate::domain::reason;
-use crate::domain::registry::api::Risk;
-use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
-use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::day::Day;
@@ -39,9 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most rows of the list of tokens.
 const MOST_ROWS: usize = 100;
 
-/// The most questions of a replay: of all beyond them it says that it does not know. Guardrails that read the time ask many.
-const MOST_QUESTIONS: usize = 500_000;
-
 /// Texts of uses that are read at a time.
 const TEXTS: usize = 500;
 
@@ -52,8 +47,8 @@ type RowKey = (GuardrailName, ClientId, EnvironmentName, ApiName, String);
 struct Verdict {
     /// Those that refuse whatever is not known.
     sure: Vec<GuardrailName>,
-    /// Another one may refuse.
-    perhaps: bool,
+    /// Those that may refuse.
+    perhaps: Vec<GuardrailName>,
 }
 
 /// A replay on its way.
@@ -100,12 +95,13 @@ impl Broker {
         if !is_whole {
             // Nobody knows how many are missing, and that is no zero.
             found.unknown = found.unknown.max(1);
+            found.is_short = true;
         }
         Ok(found)
     }
 
     /// The uses of the last 30 days with their counts by day, and whether nothing of that time is missing.
-    async fn uses_lately(&self) -> Result<(Vec<(Use, Vec<Tally>)>, bool), Failure> {
+    pub(super) async fn uses_lately(&self) -> Result<(Vec<(Use, Vec<Tally>)>, bool), Failure> {
         let since = self.now().minus(REPLAYED);
         let (mut tallies, is_whole) = {
             let counted = self.counted().await?;
@@ -151,16 +147,24 @@ impl Replay {
 
     /// Judges the tokens of a use: by each guardrail they were refused for sure, perhaps, or not.
     fn judge(&mut self, issued: &IssuedUse, tallies: &[Tally]) {
-        let free = self.set.free_values();
-        let is_timed = free.reads_time || free.reads_weekday || free.reads_minute;
+        let is_timed = is_timed(self.set.free_values());
         let mut known = None;
         for tally in tallies {
             if known.is_none() || is_timed {
-                known = Some(self.verdict(issued, tally, is_timed));
+                known = Some(self.verdict(issued, tally));
             }
-            match known.clone().flatten() {
+            let verdict = known.clone().flatten();
+            let unsure = match &verdict {
+                Some(verdict) => verdict.perhaps.clone(),
+                None => self.guardrails.iter().map(|one| one.name.clone()).collect(),
+            };
+            for guardrail in unsure {
+                let by = self.found.by.entry(guardrail).or_default();
+                by.unknown = Some(joined(by.unknown, tally));
+            }
+            match verdict {
                 Some(verdict) if !verdict.sure.is_empty() => self.refuse(issued, tally, verdict.sure),
-                Some(verdict) if !verdict.perhaps => {}
+                Some(verdict) if verdict.perhaps.is_empty() => {}
                 Some(_) | None => self.found.unknown = self.found.unknown.saturating_add(tally.count),
             }
         }
@@ -169,6 +173,8 @@ impl Replay {
     fn refuse(&mut self, issued: &IssuedUse, tally: &Tally, sure: Vec<GuardrailName>) {
         self.found.refuses = self.found.refuses.saturating_add(tally.count);
         for guardrail in sure {
+            let by = self.found.by.entry(guardrail.clone()).or_default();
+            by.refused = Some(joined(by.refused, tally));
             let key = (guardrail, issued.client.clone(), issued.environment.clone(), issued.api.clone(), issued.scope.clone());
             let row = self.rows.entry(key).or_insert((0, tally.first, tally.last));
             *row = (row.0.saturating_add(tally.count), row.1.min(tally.first), row.2.max(tally.last));
@@ -176,9 +182,9 @@ impl Replay {
     }
 
     /// `None` if the record that allowed the tokens is not known, or too much was asked before.
-    fn verdict(&mut self, issued: &IssuedUse, tally: &Tally, is_timed: bool) -> Option<Verdict> {
+    fn verdict(&mut self, issued: &IssuedUse, tally: &Tally) -> Option<Verdict> {
         let mut answers = Vec::new();
-        for time in if is_timed { self.times(tally) } else { vec![tally.last] } {
+        for time in times(self.set.free_values(), &self.state, tally) {
             let said = self.answers(issued, time)?;
             self.budget = self.budget.checked_sub(said.len())?;
             answers.extend(said);
@@ -191,30 +197,11 @@ impl Replay {
                 Some(true) => verdict.sure.push(one.name.clone()),
                 Some(false) => {}
                 None if refusing > 0 && refusing == answers.len() => verdict.sure.push(one.name.clone()),
-                None => verdict.perhaps |= refusing > 0,
+                None if refusing > 0 => verdict.perhaps.push(one.name.clone()),
+                None => {}
             }
         }
         Some(verdict)
-    }
-
-    /// Times of a day to try: the first, the last, and between them those at which an answer may change.
-    fn times(&self, tally: &Tally) -> Vec<Timestamp> {
-        let free = self.set.free_values();
-        let Tally { first, last, .. } = *tally;
-        let mut times = vec![first, last];
-        times.extend(free.times.iter().copied());
-        for (near, local) in [first, last].into_iter().filter_map(|near| Some((near, self.state.local(near)?))) {
-            // Midnight, and the guardrail's own minutes, on either side of this time.
-            for minute in [0, 1439].into_iter().chain(free.minutes.iter().copied()) {
-                let behind = (i64::from(local.minute) - i64::from(minute)).rem_euclid(1440);
-                let at = near.as_seconds() - near.as_seconds().rem_euclid(60) - behind * 60;
-                times.extend([at, at + 59, at + 86_400, at + 86_459].into_iter().filter_map(Timestamp::from_seconds));
-            }
-        }
-        times.retain(|time| (first..=last).contains(time));
-        times.sort_unstable();
-        times.dedup();
-        times
     }
 
     /// The guardrails that refuse, for each combination of what the counts do not say; at least one.
@@ -227,48 +214,20 @@ impl Replay {
             None => None,
         };
         let scopes = ScopeSet::parse(&issued.scope).ok()?;
-        let mut answers = Vec::new();
-        for possession in possessions(issued, access, binding) {
-            for source in self.sources(access) {
-                let mut refusing = Vec::new();
-                for scope in scopes.iter() {
-                    let asked = Asked {
-                        integration: record,
-                        version: issued.record,
-                        verified: issued.verified,
-                        environment: &issued.environment,
-                        binding,
-                        api: &issued.api,
-                        api_version: issued.api_version,
-                        scope,
-                        risk: api.map_or(Risk::Low, |api| api.scopes.get(scope).map_or(Risk::High, |entry| entry.risk)),
-                        way: issued.way(scope),
-                        possession,
-                        source,
-                        time,
-                        local: self.state.local(time),
-                    };
-                    let forbidden = self.set.judge(&asked).forbidden;
-                    refusing.extend(forbidden.iter().flat_map(|by| by.by().map(|one| one.guardrail.clone())));
-                }
-                answers.push(refusing);
-            }
-        }
-        (!answers.is_empty()).then_some(answers)
-    }
-
-    /// Addresses to try: counts have none.
-    fn sources(&self, access: &Access) -> Vec<Source> {
-        let free = self.set.free_values();
-        if !free.reads_source {
-            return vec![Source::Supposed];
-        }
-        let networks = &access.limits.source_cidrs;
-        let own = networks.iter().map(|network| network.bounds().0);
-        let inside = |address: &std::net::IpAddr| networks.is_empty() || networks.iter().any(|one| one.contains(*address));
-        // An address that no guardrail names stands for all others.
-        let other = std::net::IpAddr::from([192, 0, 2, 1]);
-        free.sources.iter().copied().chain([other]).filter(inside).chain(own).map(Source::Known).collect()
+        let token = Question {
+            integration: record,
+            version: issued.record,
+            verified: issued.verified,
+            environment: &issued.environment,
+            access,
+            binding,
+            api: &issued.api,
+            record: issued.api_version.zip(api),
+            scopes: &scopes,
+            possessions: may_be_bound((issued.possession, issued.certificate), access, binding),
+        };
+        let found = answers(&self.set, &token, |scope| issued.way(scope), (time, &self.state));
+        (!found.is_empty()).then_some(found)
     }
 
     fn finish(self) -> Replayed {
@@ -282,15 +241,8 @@ impl Replay {
     }
 }
 
-/// What the tokens can have been bound to. Their entries have the certificate, and no DPoP key.
-fn possessions(issued: &IssuedUse, access: &Access, binding: &Binding) -> Vec<Possession> {
-    let possible = Possession::possible(access.require, false, binding);
-    let by_svid = matches!(&binding.admits, Admits::Jwt(rule) if rule.preset.is_some_and(|preset| preset.takes_certificates()));
-    let shown = issued.certificate;
-    let fits = |one: &Possession| match one {
-        Possession::Bearer => !shown,
-        Possession::Bound => !shown || by_svid || matches!(binding.admits, Admits::Certificate),
-        Possession::Dual => shown,
-    };
-    possible.into_iter().filter(fits).collect()
+/// A span with the tokens of one day more.
+fn joined(known: Option<Span>, tally: &Tally) -> Span {
+    let day = Span { count: tally.count, first: tally.first, last: tally.last };
+    known.map_or(day, |known| known.with(day))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::effect::Span;
 use super::told::Numbers;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -18,6 +19,19 @@ pub struct Replayed {
     pub rows: Vec<Row>,
     /// Requests that the guardrails did refuse, by guardrail.
     pub refused: BTreeMap<GuardrailName, u64>,
+    /// The tokens by guardrail.
+    pub by: BTreeMap<GuardrailName, By>,
+    /// The counts do not have all of that time.
+    pub is_short: bool,
+}
+
+/// What one guardrail would have done to tokens.
+#[derive(Clone, Debug, Default)]
+pub struct By {
+    /// Those that it would have refused.
+    pub refused: Option<Span>,
+    /// Those that it may have refused.
+    pub unknown: Option<Span>,
 }
 
 impl Replayed {

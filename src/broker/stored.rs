@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::domain::people::actor::Staff;
+use crate::domain::reason::{self, Reason};
 use crate::domain::record::Record;
 use crate::domain::registry::approval::Standing;
 use crate::domain::state::{Held, State, Versioned};
@@ -104,6 +106,42 @@ pub(super) fn base(new: &Record, state: &State) -> Base {
         }
     }
     .unwrap_or_default()
+}
+
+/// Refuses to let a person apply a version of a record that is managed elsewhere: by this version, the one in force, or the one that waits.
+pub(super) fn ensure_may_apply(by: &Staff, new: &Record, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    if by.machine {
+        return Ok(());
+    }
+    let (in_force, waiting) = managed(new, state);
+    let is_managed = new.managed_by().is_some() || in_force || (waiting && !is_turned_down(new, state, now));
+    if is_managed { Err(&reason::RECORD_MANAGED) } else { Ok(()) }
+}
+
+/// Whether the version in force is managed elsewhere, and whether the one that waits is. It copies nothing.
+fn managed(new: &Record, state: &State) -> (bool, bool) {
+    fn of<T>(current: Option<&Versioned<T>>, held: Option<&Held<T>>, is_managed: impl Fn(&T) -> bool) -> (bool, bool) {
+        (current.is_some_and(|one| is_managed(&one.record)), held.is_some_and(|held| is_managed(&held.version.record)))
+    }
+    let known = match new {
+        Record::Api(api) => {
+            let known = state.apis.get(&api.name);
+            known.map(|one| of(one.current.as_ref(), one.held.as_deref(), |record| record.managed_by.is_some()))
+        }
+        Record::Partner(partner) => {
+            let known = state.partners.get(&partner.name);
+            known.map(|one| of(one.current.as_ref(), one.held.as_deref(), |record| record.managed_by.is_some()))
+        }
+        Record::Guardrail(guardrail) => {
+            let known = state.guardrails.get(guardrail.name.as_str());
+            known.map(|one| of(one.current.as_ref(), one.held.as_deref(), |record| record.managed_by.is_some()))
+        }
+        Record::Integration(integration) => {
+            let known = state.integrations.get(&integration.id);
+            known.map(|one| of(one.current.as_ref(), one.held.as_deref(), |record| record.managed_by.is_some()))
+        }
+    };
+    known.unwrap_or_default()
 }
 
 /// Tells whether the waiting version was denied, or not answered in time.

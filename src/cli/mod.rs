@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, elevation, environment, exception, explain, guardrail, login, partner, probe, records, review,
-    revoke, signal, status, webhook, whoami,
+    approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, partner, probe, records,
+    review, revoke, signal, status, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -93,6 +93,9 @@ enum Command {
         before_help = "Examples:\n  carnet apply -f partners/\n  carnet apply -f partners/ --plan plan_0123456789abcdef01234567"
     )]
     Apply(records::Apply),
+    /// Show what differs between records in files and what is in force; exit 6 if anything does
+    #[command(before_help = "Examples:\n  carnet drift -f records/\n  carnet drift -f partners/globex.yaml --partial -o json")]
+    Drift(drift::Drift),
     /// Fetch an issuer's discovery document and keys, before you approve a record that names it
     #[command(
         before_help = "Examples:\n  carnet probe https://token.actions.githubusercontent.com\n  carnet probe https://idp.globex.example/realms/ci -o json"
@@ -224,6 +227,13 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it can answer in Markdown.
+    fn has_markdown(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Drift(_))
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     run(std::env::args_os().collect()).into()
@@ -242,6 +252,10 @@ fn run(arguments: Vec<OsString>) -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
+    if cli.output == Format::Markdown && !cli.command.has_markdown() {
+        let failure = Failure::usage("this command has no Markdown").fix("-o markdown is for plan and drift");
+        return answer::complain(&failure, Format::Table);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -265,6 +279,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Validate(args) => records::validate(&args),
         Command::Plan(args) => records::plan(&args, reach).await,
         Command::Apply(args) => records::apply(&args, reach).await,
+        Command::Drift(args) => drift::run(&args, reach).await,
         Command::Probe(args) => probe::run(&args, reach).await,
         Command::Approvals(args) => approval::approvals(args, reach).await,
         Command::Elevate(args) => elevation::elevate(*args, reach).await,

@@ -79,7 +79,7 @@ prop_compose! {
         key_from in -100i64..10, next_key in proptest::option::of(-200i64..600),
         production: bool, extra_claims in 0u8..20, revoked in proptest::option::weighted(0.1, 0u8..8),
         matches in proptest::bool::weighted(0.95), owner in proptest::option::weighted(0.3, -20i64..900),
-        review in proptest::option::weighted(0.3, -20i64..900),
+        review in proptest::option::weighted(0.05, -20i64..900),
         wild in proptest::bool::weighted(0.3),
     ) -> Case {
         // Most requests lie inside the ceilings, so that the laws are about grants and not about refusals.

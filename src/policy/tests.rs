@@ -16,7 +16,7 @@ use crate::domain::value::digest::Digest;
 
 fn guardrail(name: &str, cedar: &str) -> Guardrail {
     let (name, meaning, cedar) = (name.parse().expect("a name"), "A rule of ours.".to_owned(), cedar.to_owned());
-    Guardrail { name, meaning, mode: Mode::Enforce, cedar }
+    Guardrail { name, meaning, mode: Mode::Enforce, cedar, managed_by: None }
 }
 
 /// A policy with this condition.

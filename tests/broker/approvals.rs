@@ -126,9 +126,12 @@ async fn an_integration_is_shown_to_both_slots_with_who_applied_and_who_submitte
     let barred: Vec<&str> = first["barred"].as_array().expect("a list").iter().map(|one| text(one, "id")).collect();
     assert_eq!(barred, ["olga", "ann"]);
     let differences = first["differences"].as_array().expect("a list");
+    let widens = |one: &&Value| one["weight"] == "WIDENS";
     assert!(
-        differences.iter().any(|one| one["weight"] == "WIDENS") && differences.iter().any(|one| one["weight"] == "EXPIRES")
+        differences.iter().any(|one| widens(&one)) && differences.iter().all(|one| one["gains"].is_object() == widens(&one))
     );
+    // Its contract ends in some years, which expires nothing soon.
+    assert!(differences.iter().any(|one| one["at"] == "contract.ends" && one["weight"] == "neutral"), "{first}");
     assert_eq!(first["waitsFor"], json!(["partner.verification-expired"]), "{first}");
     // The warnings of plan, at lines of the record that is shown.
     let warning = first["warnings"].as_array().expect("a list").iter().find(|one| one["reason"] == "lint.letter-case");

@@ -345,6 +345,7 @@ async fn every_route_that_changes_something_is_done_once() {
         "/v1/issuers/probe",
         "/v1/passkeys/{id}/revoke",
         "/v1/records/check",
+        "/v1/records/drift",
         "/v1/records/plan",
         "/v1/webhooks/{name}/replay",
     ];

@@ -52,7 +52,7 @@ const ADMINISTRATOR: &[Role] = &[Administrator];
 type Row = (&'static str, &'static [Role], Asks);
 
 /// `POST`: who may. What is missing here refuses to be a route.
-const POSTS: [Row; 33] = [
+const POSTS: [Row; 34] = [
     // Decisions: a machine never decides, and an old sign-in shows nobody.
     ("/v1/approvals/{id}/reviews", SUBMIT, Recent),
     ("/v1/elevations/{id}/reviews", SUBMIT, Recent),
@@ -68,6 +68,7 @@ const POSTS: [Row; 33] = [
     ("/v1/records/plan", SUBMIT, Anybody),
     ("/v1/records/apply", SUBMIT, Anybody),
     ("/v1/records/check", READERS, Anybody),
+    ("/v1/records/drift", READERS, Anybody),
     ("/v1/integrations/{p}/{i}/submit", SUBMIT, Anybody),
     ("/v1/integrations/{p}/{i}/discard", SUBMIT, Anybody),
     ("/v1/integrations/{p}/{i}/resume", SUBMIT, Anybody),

@@ -91,7 +91,9 @@ async fn review(world: &World, dice: &mut Dice) {
         }
         let path = format!("/v1/reviews/{}", one["id"].as_str().expect("an id"));
         let whole = one["environment"] == "sandbox" && dice.one_in(8);
-        for person in ["omar", "sven"] {
+        // Nobody who decides so fast reviews the same place twice in a row.
+        let odd = path.ends_with(['1', '3', '5', '7', '9']);
+        for person in [if odd { "otto" } else { "omar" }, "sven"] {
             let card = world.admin_get(&path, person).await;
             if card["state"] == "completed" {
                 break;
@@ -128,7 +130,7 @@ async fn a_quarter_comes_out_as_a_plain_replay_of_the_journal_says() {
     let all: Vec<String> = (0..INTEGRATIONS).map(|at| record(world, at)).collect();
     world.onboard(&all.join("---\n")).await;
     let broker = &world.running.as_ref().expect("runs").broker;
-    let (mut dice, mut observed, mut gone) = (Dice(7), Vec::new(), vec![false; PEOPLE]);
+    let (mut dice, mut observed, mut gone) = (Dice(7), Vec::new(), vec![None::<usize>; PEOPLE]);
     for week in 0..13 {
         for _ in 0..7 {
             world.advance(DAY).await;
@@ -140,14 +142,16 @@ async fn a_quarter_comes_out_as_a_plain_replay_of_the_journal_says() {
             exchange(world, &observed, at).await;
         }
         review(world, &mut dice).await;
-        let (leaver, back) = (week % PEOPLE, (week + 3) % PEOPLE);
-        if dice.one_in(2) && !gone[leaver] {
+        let leaver = week % PEOPLE;
+        if dice.one_in(2) && gone[leaver].is_none() {
             active(&source, &people[leaver], false).await;
-            gone[leaver] = true;
+            gone[leaver] = Some(week);
         }
-        if gone[back] {
-            active(&source, &people[back], true).await;
-            gone[back] = false;
+        // After a month the directory forgets who they were.
+        let back: Vec<usize> = (0..PEOPLE).filter(|at| gone[*at].is_some_and(|left| left + 3 == week)).collect();
+        for at in back.into_iter().filter(|at| at % 3 != 0) {
+            active(&source, &people[at], true).await;
+            gone[at] = None;
         }
         if week == 4 {
             let signal = json!({"subject": "globex/s04", "kind": "use-case-ended", "reason": "the project is over"});
@@ -162,7 +166,7 @@ async fn a_quarter_comes_out_as_a_plain_replay_of_the_journal_says() {
         "owner.gone",
         "contract.ended",
         "environment.ended",
-        "integration.suspended",
+        "integration.unused",
         "signal.use-case-ended",
     ] {
         assert!(reasons.iter().any(|reason| reason.trim_matches('"') == expected), "{expected} of {reasons:?}");

@@ -296,7 +296,7 @@ impl Oracle {
         if after.completed() > before.completed() {
             let is_owner = |who: Who| (who == Who::Olga || who == Who::Bob) && !self.hands.contains(&who);
             let (first, rest) = self.words.split_first().expect("somebody decided");
-            let stays = first.1.is_standing();
+            let stays = first.1.is_standing() && before.is_high_risk() && !has.is_empty();
             let seconded = rest.iter().any(|(who, _)| approves_as_security(*who) && *who != first.0);
             assert!(is_owner(first.0) && (!stays || seconded), "completed by {:?}, hands {:?}", self.words, self.hands);
             effects.push(if stays { "reviewed by two" } else { "reviewed" });

@@ -30,6 +30,12 @@ impl World {
         self
     }
 
+    /// Whether the scopes of the API have a high risk.
+    pub(super) fn is_high_risk(&self) -> bool {
+        let known = self.state.apis.values().next().and_then(|api| api.current.as_ref()).expect("in force");
+        known.record.scopes.values().all(|entry| entry.risk == Risk::High)
+    }
+
     /// The number of reviews of the integration in force that were completed.
     pub(super) fn completed(&self) -> usize {
         self.state.integrations[&sync()].reviews.place(&production()).map_or(0, |place| place.done.len())

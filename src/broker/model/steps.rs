@@ -189,6 +189,7 @@ impl World {
         let guardrail = |mode| Guardrail {
             name: "none".parse().expect("a name"),
             meaning: "Nothing.".into(),
+            managed_by: None,
             mode,
             cedar: "forbid (principal, action, resource) when { context.elevated };".into(),
         };
@@ -206,12 +207,14 @@ impl World {
             }
             Doc::Draft => {
                 let mut record = Integration { id: feed(), exceptions: Vec::new(), ..start() };
-                let access = record.environments.get_mut(&production()).expect("production");
-                access.bindings.clear();
-                access.bindings.push(crate::domain::registry::binding::Binding {
-                    name: "cert".parse().expect("a name"),
-                    admits: crate::domain::registry::binding::Admits::Certificate,
-                });
+                // A review may have taken the environment out of the record.
+                if let Some(access) = record.environments.get_mut(&production()) {
+                    access.bindings.clear();
+                    access.bindings.push(crate::domain::registry::binding::Binding {
+                        name: "cert".parse().expect("a name"),
+                        admits: crate::domain::registry::binding::Admits::Certificate,
+                    });
+                }
                 Record::Integration(record)
             }
             Doc::Partner => {

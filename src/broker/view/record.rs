@@ -3,7 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::gain::Gain;
 use crate::domain::record::{Difference, Fault, Weight};
+use crate::domain::value::clock::Timestamp;
 
 /// A difference between two versions of a record.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -17,13 +19,17 @@ pub struct DifferenceView {
     to: Option<String>,
     #[schema(value_type = Weight)]
     weight: &'static str,
+    /// Who gains what, if it widens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Gain)]
+    gains: Option<Gain>,
 }
 
 impl DifferenceView {
-    /// Builds the view of a difference.
-    pub fn of(difference: &Difference) -> Self {
+    /// Builds the view of a difference, as it is told at `now`.
+    pub fn of(difference: &Difference, gains: Option<Gain>, now: Timestamp) -> Self {
         let (from, to) = (difference.from.clone(), difference.to.clone());
-        Self { at: difference.at.clone(), from, to, weight: difference.weight.word() }
+        Self { at: difference.at.clone(), from, to, weight: difference.told(now).word(), gains }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod can_i;
 pub mod directory;
+pub mod drift;
 pub mod elevation;
 pub mod environment;
 pub mod exception;
@@ -11,6 +12,7 @@ pub mod guardrail;
 pub mod inventory;
 pub mod login;
 pub mod partner;
+pub mod planned;
 pub mod probe;
 pub mod records;
 pub mod review;

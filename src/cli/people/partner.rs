@@ -248,21 +248,38 @@ pub fn done(name: &str, verb: &str, outcome: &Value, opened: Option<&Value>) -> 
 /// Prints a partner's records as their author would write them, ready to be applied again.
 async fn export(admin: &Admin, partner: &PartnerName, format: Format) -> Result<Answer, Failure> {
     let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
-    let mut documents = vec![record::document(&Record::Partner(stored(&found)?))];
+    let (mut records, mut notes) = (vec![Record::Partner(stored(&found)?)], Vec::new());
     for item in of_partner(admin, partner).await? {
         let id = cell(&item, "id");
         let mut segments = vec!["integrations"];
         segments.extend(id.split('/'));
         let found = admin.get(&url::path(&segments)).await?;
-        documents.push(record::document(&Record::Integration(stored(&found)?)));
+        if found["held"].is_object() {
+            notes.push(format!(
+                "{id}: another version waits; the export has the one in force, and applying it withdraws the other"
+            ));
+        }
+        records.push(Record::Integration(stored(&found)?));
     }
+    let mut exit = Exit::Ok;
+    for one in &mut records {
+        let (kind, name) = one.name();
+        // A forgotten text is its digest here, which no reader takes.
+        if one.texts_mut().iter().any(|text| text.plain().is_none()) {
+            exit = Exit::Failure;
+            notes.push(format!("{kind} {name}: a text was erased; write another before you apply it"));
+        }
+    }
+    let documents: Vec<Value> = records.iter().map(record::document).collect();
     let text = documents.iter().map(yaml::write).collect::<Vec<_>>().join("---\n");
-    if format == Format::Yaml {
+    let answer = if format == Format::Yaml {
         // A file of documents, not a list of them.
         stdout(&text);
-        return Ok(Answer::done());
-    }
-    Ok(Answer::of(documents.into(), text))
+        Answer::done()
+    } else {
+        Answer::of(documents.into(), text)
+    };
+    Ok(notes.into_iter().fold(answer.exit(exit), Answer::note))
 }
 
 fn stored<T: serde::de::DeserializeOwned>(found: &Value) -> Result<T, Failure> {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::approval;
+use super::planned::{diff, items, markdown};
 use crate::cli::operate::serve::invalid;
 use crate::cli::shell::answer::{Answer, Failure, cell};
 use crate::cli::shell::exit::Exit;
@@ -208,8 +209,8 @@ pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     let plan = send(&admin, "/v1/records/plan", &files, &[]).await?;
     let changes = plan["changes"] != false;
-    let text = diff(&plan);
-    Ok(Answer::of(plan, text).exit(if changes { Exit::Changes } else { Exit::Ok }))
+    let (text, markdown) = (diff(&plan), markdown(&plan));
+    Ok(Answer::of(plan, text).markdown(markdown).exit(if changes { Exit::Changes } else { Exit::Ok }))
 }
 
 /// Applies the records.
@@ -255,7 +256,8 @@ pub fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
     Err(failure)
 }
 
-async fn send(admin: &Admin, path: &str, files: &Files, headers: &[(&'static str, String)]) -> Result<Value, Failure> {
+/// Sends the files. Places in the answer are those in the files.
+pub async fn send(admin: &Admin, path: &str, files: &Files, headers: &[(&'static str, String)]) -> Result<Value, Failure> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = ("application/yaml", files.joined().into_bytes());
     let mut plan = admin.post_as(path, body, &headers).await.map_err(|failure| placed(failure, files))?;
@@ -283,88 +285,11 @@ fn at(at: &str, files: &Files) -> String {
     }
 }
 
-fn items(plan: &Value) -> &[Value] {
-    plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// The differences for people, riskiest first (docs/how-to/govern/records.md).
-fn diff(plan: &Value) -> String {
-    let mut text = String::new();
-    let mut widenings = 0;
-    for item in items(plan) {
-        let sign = match cell(item, "action").as_str() {
-            "unchanged" => "=",
-            "draft" => "+",
-            _ => "~",
-        };
-        text += &format!("{sign} {} {}  {}\n", cell(item, "kind"), cell(item, "subject"), meaning(item));
-        for difference in item.get("differences").and_then(Value::as_array).into_iter().flatten() {
-            let weight = cell(difference, "weight");
-            widenings += usize::from(weight == "WIDENS");
-            let change = match (difference.get("from").and_then(Value::as_str), difference.get("to").and_then(Value::as_str)) {
-                (Some(from), Some(to)) => format!("{from} → {to}"),
-                (Some(from), None) => format!("- {from}"),
-                (None, Some(to)) => format!("+ {to}"),
-                (None, None) => String::new(),
-            };
-            text += &format!("    {weight:<8} {}  {change}\n", cell(difference, "at"));
-        }
-    }
-    if let Some(refuses) = plan.get("refuses").and_then(Value::as_u64) {
-        let unknown = plan.get("unknown").and_then(Value::as_u64).unwrap_or_default();
-        text += &format!("guardrails would have refused {refuses} tokens of the last 30 days (of {unknown} that is unknown)\n");
-        let said = [("refuses", refuses), ("unknown", unknown)].into_iter().filter(|(_, number)| *number > 0);
-        let said: Vec<String> = said.map(|(name, number)| format!("--{name} {number}")).collect();
-        if !said.is_empty() {
-            text += &format!("  an apply says so: {}\n", said.join(" "));
-        }
-    }
-    for warning in plan.get("warnings").and_then(Value::as_array).into_iter().flatten() {
-        text += &format!("warning  {}: {}\n", cell(warning, "at"), cell(warning, "message"));
-    }
-    let records = items(plan).len();
-    let changed = items(plan).iter().filter(|item| cell(item, "action") != "unchanged").count();
-    text + &format!("{records} records · {changed} to change · {widenings} widenings · plan id {}\n", cell(plan, "id"))
-}
-
-fn meaning(item: &Value) -> String {
-    let action = cell(item, "action");
-    match action.as_str() {
-        "draft" => "draft: not in force until it is approved",
-        "hold" if is_new(item) => "held: it comes into force when it is approved",
-        "hold" => "held: the version in force stays until this one is approved",
-        "narrow" => "narrower: in force at once",
-        "put-back" => "back to shadow: it decides nothing any more, at once",
-        other => other,
-    }
-    .to_owned()
-}
-
-fn is_new(item: &Value) -> bool {
-    item["inForce"] == false
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
-
-    #[test]
-    fn a_plan_is_told_with_its_weights_and_its_id() {
-        let plan = json!({"id": "plan_1", "warnings": [], "items": [
-            {"kind": "Integration", "subject": "globex/order-sync", "action": "hold", "differences": [
-                {"at": "environments.production.limits.ttl", "from": "5m", "to": "10m", "weight": "WIDENS"},
-                {"at": "environments.production.scopes.orders-api", "from": "orders:write", "to": null, "weight": "narrows"},
-            ]},
-            {"kind": "Partner", "subject": "globex", "action": "unchanged", "differences": []},
-        ]});
-        let wanted = "~ Integration globex/order-sync  held: the version in force stays until this one is approved\n    \
-                      WIDENS   environments.production.limits.ttl  5m → 10m\n    \
-                      narrows  environments.production.scopes.orders-api  - orders:write\n= Partner globex  unchanged\n\
-                      2 records · 1 to change · 1 widenings · plan id plan_1\n";
-        assert_eq!(diff(&plan), wanted);
-    }
 
     /// W-2: each command runs as printed, and every approval names the roles that may give it.
     #[test]

@@ -23,6 +23,8 @@ pub enum Format {
     Json,
     /// The same as YAML.
     Yaml,
+    /// For pull requests; of `plan` and `drift`.
+    Markdown,
 }
 
 /// The answer of a command.
@@ -34,6 +36,8 @@ pub struct Answer {
     pub data: Option<Value>,
     /// The same, for people.
     pub text: String,
+    /// The same as Markdown, of a command that has it.
+    pub markdown: Option<String>,
     /// Remarks, for stderr.
     pub notes: Vec<String>,
 }
@@ -62,18 +66,25 @@ pub struct Failure {
 impl Answer {
     /// An answer of data with its text.
     pub fn of(data: Value, text: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, data: Some(data), text: text.into(), notes: Vec::new() }
+        Self { exit: Exit::Ok, data: Some(data), text: text.into(), markdown: None, notes: Vec::new() }
     }
 
     /// An answer with nothing to print: the command succeeded.
     pub fn done() -> Self {
-        Self { exit: Exit::Ok, data: None, text: String::new(), notes: Vec::new() }
+        Self { exit: Exit::Ok, data: None, text: String::new(), markdown: None, notes: Vec::new() }
     }
 
     /// Sets another exit code.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
+        self
+    }
+
+    /// Adds the same as Markdown.
+    #[must_use]
+    pub fn markdown(mut self, markdown: impl Into<String>) -> Self {
+        self.markdown = Some(markdown.into());
         self
     }
 
@@ -153,6 +164,7 @@ impl Failure {
 pub fn print(answer: &Answer, format: Format) -> Exit {
     let text = match (&answer.data, format) {
         (_, Format::Table) => block(&answer.text),
+        (_, Format::Markdown) => block(answer.markdown.as_deref().unwrap_or_default()),
         (None, _) => String::new(),
         (Some(data), Format::Json) => data.to_string(),
         (Some(data), Format::Yaml) => yaml::write(data),
@@ -167,7 +179,7 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
 /// Prints a failure on stderr.
 pub fn complain(failure: &Failure, format: Format) -> Exit {
     match format {
-        Format::Table => stderr(&failure.text()),
+        Format::Table | Format::Markdown => stderr(&failure.text()),
         Format::Json | Format::Yaml => stderr(&failure.json().to_string()),
     }
     failure.exit

@@ -17,7 +17,7 @@ pub enum Exit {
     SignIn = 4,
     /// The resource does not exist.
     Missing = 5,
-    /// The plan shows changes.
+    /// The plan shows changes, or files and what is in force differ.
     Changes = 6,
     /// The server is away, or answers too late.
     Unavailable = 7,

@@ -224,7 +224,7 @@ pub fn collisions(
 }
 
 /// Finds records that are in the apply twice: to choose one of them would be a guess.
-fn twice(records: &[Located]) -> Vec<Fault> {
+pub fn twice(records: &[Located]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for located in records {

@@ -182,12 +182,16 @@ pub fn ways(issued: &Issued, access: &Access, state: &State, scope: &Scope) -> V
 ///
 /// Older entries have the certificate, and no DPoP key.
 pub fn possessions(issued: &Issued, access: &Access, binding: &Binding) -> Vec<Possession> {
-    if let Some(known) = issued.possession {
+    may_be_bound((issued.possession, issued.certificate.is_some() || issued.beside.is_some()), access, binding)
+}
+
+/// What a token can be bound to that is known to be bound so, or of which it is known whether a certificate was shown: at least one.
+pub fn may_be_bound((known, shown): (Option<Possession>, bool), access: &Access, binding: &Binding) -> Vec<Possession> {
+    if let Some(known) = known {
         return vec![known];
     }
     let possible = Possession::possible(access.require, false, binding);
     let by_svid = matches!(&binding.admits, Admits::Jwt(rule) if rule.takes_svids());
-    let shown = issued.certificate.is_some() || issued.beside.is_some();
     let fits = |one: &Possession| match one {
         Possession::Bearer => !shown,
         Possession::Bound => !shown || by_svid || matches!(binding.admits, Admits::Certificate),

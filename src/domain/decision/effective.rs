@@ -121,7 +121,7 @@ pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &Sta
 }
 
 /// The reasons that a survey found, each once.
-fn all(trace: Trace, ended: Option<&'static Reason>) -> Vec<&'static Reason> {
+pub(in crate::domain) fn all(trace: Trace, ended: Option<&'static Reason>) -> Vec<&'static Reason> {
     let mut reasons = trace.into_causes();
     reasons.extend(ended);
     let mut seen = Vec::new();

@@ -10,7 +10,7 @@ use super::life::Life;
 use super::target::Chosen;
 use super::way::Way;
 use crate::domain::credential::claims::Detail;
-use crate::domain::reason::decision::Trace;
+use crate::domain::reason::decision::{Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
@@ -111,6 +111,12 @@ pub(in crate::domain) fn entitled(
     let ways = elevations.iter().flat_map(|(live, scopes)| scopes.iter().map(|scope| (scope.clone(), way(live)))).collect();
     let elevations = elevations.into_iter().map(|(live, _)| live.id.clone()).collect();
     Ok(Entitled { scopes, details: found.into(), elevations, ways })
+}
+
+/// The scopes that a request asked for, by the step that judged them, in whatever way; `None` of another step.
+pub(in crate::domain) fn scopes_of(step: &Step) -> Option<ScopeSet> {
+    // A text that was cut has an ellipsis, which no scope has.
+    ScopeSet::parse(&step.seen).ok().filter(|_| step.check == "scope")
 }
 
 /// Endpoint conditions, one object per distinct list.

@@ -7,13 +7,13 @@ use super::admission::Principal;
 use super::life::Life;
 use crate::domain::credential::revocation::Provenance;
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::reason::decision::Trace;
+use crate::domain::reason::decision::{Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
 use crate::domain::state::{PartnerState, Phase, State, Suspension};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, PartnerName};
+use crate::domain::value::names::{BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 
 /// Judges the states and dates that end rights there: environment, journal, suspensions, contract, partner, integration.
 ///
@@ -119,8 +119,18 @@ pub(in crate::domain) fn not_retired(principal: &Principal, state: &State, trace
     let retired = state.integrations.get(id).is_some_and(|known| known.non_use.is_retired(environment, binding));
     trace.ensure("binding.used", !retired, &reason::BINDING_UNUSED, || {
         let seen = if retired { "retired, since nobody used it for long" } else { "in use" };
-        (format!("binding {binding} in use"), format!("binding {binding}: {seen}"))
+        (format!("{BINDING}{binding}{IN_USE}"), format!("binding {binding}: {seen}"))
     })
+}
+
+/// The words around a binding in the tree.
+const BINDING: &str = "binding ";
+const IN_USE: &str = " in use";
+
+/// The binding that admitted a proof, by the step that judged whether it is in use; `None` of another step.
+pub(in crate::domain) fn binding_of(step: &Step) -> Option<BindingName> {
+    let named = step.want.strip_prefix(BINDING)?.strip_suffix(IN_USE)?;
+    if step.check == "binding.used" { named.parse().ok() } else { None }
 }
 
 /// In words: where it suspends, and since when.

@@ -2,7 +2,7 @@
 
 use super::admission::Principal;
 use super::ask::{Ask, Target};
-use crate::domain::reason::decision::Trace;
+use crate::domain::reason::decision::{Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::api::Api;
 use crate::domain::registry::api::TokenForm;
@@ -37,8 +37,8 @@ pub(in crate::domain) fn target<'a>(
 ) -> Result<Chosen<'a>, &'static Reason> {
     let wanted = ask.target.as_ref();
     let asked = || match wanted {
-        Some(Target::Resource(uri)) => format!("resource {uri}"),
-        Some(Target::Name(name)) => format!("audience {name}"),
+        Some(Target::Resource(uri)) => format!("{RESOURCE}{uri}"),
+        Some(Target::Name(name)) => format!("{AUDIENCE}{name}"),
         None => "none, or several".to_owned(),
     };
     trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), asked()));
@@ -57,6 +57,17 @@ pub(in crate::domain) fn target<'a>(
         (if contracted.is_empty() { none() } else { format!("an API of the record: {contracted}") }, asked())
     });
     chosen.ok_or(&reason::TARGET_UNKNOWN)
+}
+
+/// The words before a target in the tree, by the parameter that named it.
+const RESOURCE: &str = "resource ";
+const AUDIENCE: &str = "audience ";
+
+/// The target that a request named, by the step that judged it; `None` of another step.
+pub(in crate::domain) fn asked_of(step: &Step) -> Option<Target> {
+    let resource = || Some(Target::Resource(step.seen.strip_prefix(RESOURCE)?.to_owned()));
+    let audience = || Some(Target::Name(step.seen.strip_prefix(AUDIENCE)?.to_owned()));
+    if step.check == "target" { resource().or_else(audience) } else { None }
 }
 
 fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &'a State) -> Option<Chosen<'a>> {

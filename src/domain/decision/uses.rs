@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::guardrail_of;
 use super::way::Way;
+use crate::domain::credential::possession::Possession;
 use crate::domain::log::entry::{Entry, Issued, RefusedEntry};
 use crate::domain::reason;
 use crate::domain::state::State;
@@ -54,6 +55,9 @@ pub struct IssuedUse {
     pub verified: bool,
     /// Whether a certificate was shown.
     pub certificate: bool,
+    /// What it is bound to; absent in counts of entries that do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possession: Option<Possession>,
     /// The scopes that rested on an elevation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevated: Vec<Scope>,
@@ -146,6 +150,7 @@ impl IssuedUse {
             api_version: state.apis.get(&issued.api).and_then(|api| Some(api.current.as_ref()?.version)),
             verified: partner.is_some_and(|partner| issued.time < partner.record.verification.expires),
             certificate: issued.certificate.is_some() || issued.beside.is_some(),
+            possession: issued.possession,
             elevated: on(false),
             break_glass: on(true),
             everything: scopes.as_ref().is_some_and(|scopes| is_everything(issued, scopes, state)),

@@ -308,7 +308,7 @@ fn reviews(state: &State) -> Value {
         (
             id.to_string(),
             json!({"places": one.reviews.places().map(place).collect::<Vec<_>>(), "approved": one.reviews.approved,
-            "replaced": one.reviews.replaced, "ends": ends.collect::<Vec<_>>()}),
+            "replaced": one.reviews.replaced, "narrowed": one.reviews.narrowed.as_ref().map(|one| json!([one.review, one.by, one.at])), "ends": ends.collect::<Vec<_>>()}),
         )
     };
     let campaigns =

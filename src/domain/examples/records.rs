@@ -15,6 +15,7 @@ use crate::domain::registry::integration::{
     Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnPastDue,
     OnSilence, Owners, RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
 };
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::registry::partner::{Contacts, Partner, Verification};
 use crate::domain::registry::preset::Preset;
 use crate::domain::value::alg::Alg;
@@ -43,6 +44,7 @@ impl Examples {
             ]),
             callers: LiteMap::from_iter([(parsed("production"), vec![binding("checkout", rule)])]),
             approval: Approval::Signed,
+            managed_by: Some(ManagedBy::Git),
         }
     }
 
@@ -59,6 +61,7 @@ impl Examples {
             )]),
             callers: LiteMap::new(),
             approval: Approval::Plain,
+            managed_by: None,
         }
     }
 
@@ -70,6 +73,7 @@ impl Examples {
             mode,
             cedar: "forbid (principal, action, resource)\nwhen { principal.dataClasses.contains(\"customer-address\") };"
                 .to_owned(),
+            managed_by: (mode == Mode::Enforce).then_some(ManagedBy::Git),
         }
     }
 
@@ -89,6 +93,7 @@ impl Examples {
                 evidence: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
                 expires: at(300 * 86_400),
             },
+            managed_by: (name == "globex").then_some(ManagedBy::Git),
         }
     }
 
@@ -120,6 +125,7 @@ impl Examples {
                 test(json!({"repository_id": "456789", "iss": WORKLOADS}), Some("ci"), None),
                 test(json!({"repository_id": "1", "flag": true, "list": [1, 2]}), None, Some("binding.no-match")),
             ],
+            managed_by: Some(ManagedBy::Git),
         }
     }
 
@@ -145,6 +151,7 @@ impl Examples {
             environments: LiteMap::from_iter([(parsed("production"), access)]),
             exceptions: Vec::new(),
             tests: Vec::new(),
+            managed_by: None,
         }
     }
 

@@ -182,7 +182,7 @@ fn bring(state: &mut State, case: &Case, more: &More, index: u64) -> Vec<State> 
     for (i, name) in RULES.iter().enumerate() {
         let mode = if more.guardrails >> i & 1 == 1 { Mode::Enforce } else { Mode::Shadow };
         let (name, meaning) = (name.parse().expect("a name"), "x".to_owned());
-        let record = Box::new(Guardrail { name, meaning, mode, cedar: "x".to_owned() });
+        let record = Box::new(Guardrail { name, meaning, mode, cedar: "x".to_owned(), managed_by: None });
         apply(2 + i as u64, GuardrailChange::Applied { record, refuses: 0, unknown: 0, reason: None }.into());
     }
     after

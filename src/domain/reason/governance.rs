@@ -85,6 +85,10 @@ super::kind::reasons! {
         "The plan is no longer current.";
         "Something that it would change has changed since.";
         "Plan again and look at what is new.";
+    RECORD_MANAGED = "record.managed", Conflict;
+        "The record is managed in Git, and a person applies no version of it.";
+        "What stands in the files was looked at there; a version that a person applies beside them would be in none of them.";
+        "Change the file, and have the pipeline apply it with the staff token of a machine. To stop something at once, suspend or revoke it.";
     GUARDRAIL_REFUSES = "guardrail.refuses", Conflict;
         "The guardrail would or might have refused tokens of the last 30 days, and the apply does not say how many.";
         "Enforcing it may stop what works today; so whoever enforces it says the numbers, and shows that they know.";

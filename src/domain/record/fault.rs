@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::read::tree::Position;
 use crate::domain::reason::Reason;
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::ClientId;
 
@@ -74,6 +75,8 @@ pub(super) struct Ground {
     pub production: bool,
     /// Whether tokens must be bound, or source networks are listed.
     pub bounded: bool,
+    /// Who applies the record, as its metadata say.
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// The faults of one file as they are found.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::domain::registry::api::Api;
 use crate::domain::registry::guardrail::Guardrail;
 use crate::domain::registry::integration::Integration;
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::registry::partner::Partner;
 use crate::domain::value::text::Text;
 
@@ -63,6 +64,16 @@ impl Record {
             Self::Guardrail(_) => Kind::Guardrail,
             Self::Integration(_) => Kind::Integration,
             Self::Partner(_) => Kind::Partner,
+        }
+    }
+
+    /// What manages it, if people do not.
+    pub const fn managed_by(&self) -> Option<ManagedBy> {
+        match self {
+            Self::Api(api) => api.managed_by,
+            Self::Guardrail(guardrail) => guardrail.managed_by,
+            Self::Integration(integration) => integration.managed_by,
+            Self::Partner(partner) => partner.managed_by,
         }
     }
 

@@ -4,6 +4,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
+use super::managed::ManagedBy;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ApiName, Audience, EnvironmentName};
@@ -30,6 +31,9 @@ pub struct Api {
     /// Whether an elevation's verdict needs the approver's passkey.
     #[serde(default)]
     pub approval: Approval,
+    /// `metadata.managedBy`: who applies it, if it is not left to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// The form and the longest life of an API's tokens.
@@ -61,7 +65,7 @@ pub enum Profile {
 impl Api {
     /// The texts that people may ask us to forget, in an order that never changes. New ones go to the end.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self { name: _, owner, audience: _, token: _, scopes: _, callers: _, approval: _ } = self;
+        let Self { name: _, owner, audience: _, token: _, scopes: _, callers: _, approval: _, managed_by: _ } = self;
         vec![owner]
     }
 }

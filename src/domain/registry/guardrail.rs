@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::managed::ManagedBy;
 use crate::domain::value::names::GuardrailName;
 use crate::domain::value::text::Text;
 
@@ -19,6 +20,9 @@ pub struct Guardrail {
     pub mode: Mode,
     /// `forbid` policies in Cedar.
     pub cedar: String,
+    /// `metadata.managedBy`: who applies it, if it is not left to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// Whether a guardrail decides.
@@ -34,13 +38,13 @@ pub enum Mode {
 impl Guardrail {
     /// The texts that people may ask us to forget: none.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self { name: _, meaning: _, mode: _, cedar: _ } = self;
+        let Self { name: _, meaning: _, mode: _, cedar: _, managed_by: _ } = self;
         Vec::new()
     }
 
     /// Whether `other` forbids the same, in the same words. The mode may differ.
     pub fn is_same_text(&self, other: &Self) -> bool {
-        let Self { name, meaning, mode: _, cedar } = self;
+        let Self { name, meaning, mode: _, cedar, managed_by: _ } = self;
         *name == other.name && *meaning == other.meaning && *cedar == other.cedar
     }
 }

@@ -5,6 +5,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
+use super::managed::ManagedBy;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
@@ -43,6 +44,9 @@ pub struct Integration {
     /// Examples that `validate` and `plan` check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<RecordTest>,
+    /// `metadata.managedBy`: who applies it, if it is not left to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// The people on our side. E-mails here are contacts and give no right.
@@ -376,6 +380,7 @@ impl Integration {
             environments: _,
             exceptions,
             tests: _,
+            managed_by: _,
         } = self;
         let Owners { business, application } = owners;
         let Offboarding { trigger: _, contact } = offboarding;

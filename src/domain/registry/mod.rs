@@ -11,6 +11,7 @@ pub mod environment;
 pub mod guardrail;
 pub mod integration;
 pub mod lifecycle;
+pub mod managed;
 pub mod partner;
 pub mod phase;
 pub mod preset;

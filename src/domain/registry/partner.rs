@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::managed::ManagedBy;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::PartnerName;
 use crate::domain::value::text::Text;
@@ -20,6 +21,9 @@ pub struct Partner {
     pub contacts: Contacts,
     /// The check of the company: by a person, on a day, on evidence, and with an end.
     pub verification: Verification,
+    /// `metadata.managedBy`: who applies it, if it is not left to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// Addresses at the partner.
@@ -49,7 +53,7 @@ pub struct Verification {
 impl Partner {
     /// The texts that people may ask us to forget, in an order that never changes. New ones go to the end.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self { name: _, legal_name, domains: _, contacts, verification } = self;
+        let Self { name: _, legal_name, domains: _, contacts, verification, managed_by: _ } = self;
         let Contacts { technical, security } = contacts;
         let Verification { by, on: _, evidence: _, expires: _ } = verification;
         vec![legal_name, technical, security, by]

@@ -119,7 +119,7 @@ impl Exceptions {
     }
 
     /// Whether one of a record is closed: what people closed is this line of it, and no other under the same name.
-    pub(super) fn is_closed(&self, id: &ExceptionId, secret: &StaticSecret) -> bool {
+    pub fn is_closed(&self, id: &ExceptionId, secret: &StaticSecret) -> bool {
         let is_same = |closed: &StaticSecret| {
             closed.control == secret.control && closed.ends == secret.ends && closed.on_past_due == secret.on_past_due
         };

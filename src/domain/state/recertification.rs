@@ -20,8 +20,21 @@ pub struct Reviews {
     places: LiteMap<EnvironmentName, Place>,
     /// The approval of the version that the one in force was narrowed from, or is.
     pub(in crate::domain) approved: Option<ApprovalId>,
+    /// The review that made the version in force what it is, if one did.
+    pub narrowed: Option<Narrowed>,
     /// People who applied versions that were narrowed since then, without an approval.
     pub(in crate::domain) replaced: Vec<Person>,
+}
+
+/// A review that made a version.
+#[derive(Clone, Debug)]
+pub struct Narrowed {
+    /// The review.
+    pub review: ReviewId,
+    /// Who decided.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The reviews of one integration in one environment.

@@ -7,7 +7,7 @@ use super::effects::{Effects, Entered, Versions};
 use super::integration::IntegrationState;
 use super::narrowings::Whose;
 use super::opening::Opening as Approval;
-use super::recertification::{Asked, Campaign, Done, Given, Opening, Place};
+use super::recertification::{Asked, Campaign, Done, Given, Narrowed, Opening, Place};
 use super::{Phase, State};
 use crate::domain::credential::claims::LONGEST_LIFE;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -79,6 +79,7 @@ impl IntegrationState {
     /// Notes that the version in force took the place of `old`, with or without the approval of people.
     pub(super) fn reviews_came_into_force(&mut self, entry: Entered<'_>, old: Option<&Integration>, approved: bool) {
         let Some(new) = self.current.as_ref().map(|current| Arc::clone(&current.record)) else { return };
+        self.reviews.narrowed = None;
         let widened = if approved { old.map(|old| widened(old, &new)).unwrap_or_default() } else { Widened::default() };
         for (environment, access) in &new.environments {
             let was = old.and_then(|old| Some((old, old.environments.get(environment)?)));
@@ -113,7 +114,9 @@ impl Place {
     ///
     /// A shorter interval leaves the usual time to answer, and what is overdue stays so until the review is completed.
     fn moved(self, at: Timestamp, (old, was): (&Integration, &Access), (new, is): (&Integration, &Access)) -> Self {
-        let word = self.word.filter(|_| was == is);
+        // A word is about the record that was shown. Only other environments may change meanwhile.
+        let is_same = || was == is && Integration { environments: new.environments.clone(), ..old.clone() } == *new;
+        let word = self.word.filter(|_| is_same());
         let (before, every) = (old.review.every, new.review.every);
         let due = if every == before || self.due <= at {
             self.due
@@ -190,7 +193,8 @@ impl State {
         let (record, _) = known.access(environment)?;
         // In production silence refuses, whatever a record from before says.
         let strict = record.review.on_silence == OnSilence::Suspend || self.is_production(environment);
-        known.reviews.place(environment)?.refuses_from(strict)
+        // Every environment in force has a place. One without would be reviewed by nobody.
+        known.reviews.place(environment).map_or(Some(Timestamp::default()), |place| place.refuses_from(strict))
     }
 
     /// The risks of the scopes of an environment, by the catalogue in force.
@@ -240,7 +244,7 @@ impl State {
     /// What a revocation is a doubt about: a partner, or what one integration has, and where.
     ///
     /// One of an issuer, an API or a key is no doubt about single integrations, and one of a token no doubt about its scopes.
-    pub(super) fn doubted<'t>(target: &'t RevocationTarget) -> Option<(SignalSubject, Option<&'t EnvironmentName>)> {
+    pub(super) fn doubted(target: &RevocationTarget) -> Option<(SignalSubject, Option<&EnvironmentName>)> {
         let of = |integration: &IntegrationId| SignalSubject::Integration(integration.clone());
         match target {
             RevocationTarget::Partner { partner } => Some((SignalSubject::Partner(partner.clone()), None)),
@@ -313,7 +317,7 @@ impl State {
             RecertificationChange::Decided { review, word, viewed, items, record, completes, .. } => {
                 let given = self.word_of(review);
                 if let Some(record) = record {
-                    self.narrow_by_review(entry, record);
+                    self.narrow_by_review(entry, review, record);
                 }
                 let given = match (word, given) {
                     (Word::Second, Some(given)) => Box::new(Given { second: Some(entry.index), ..*given }),
@@ -384,12 +388,16 @@ impl State {
     /// Puts the narrower version of a review in force.
     ///
     /// A review is no apply: the people who applied and approved the version before are those of the narrower one.
-    fn narrow_by_review(&mut self, entry: Entered<'_>, record: &Integration) {
+    fn narrow_by_review(&mut self, entry: Entered<'_>, review: &ReviewId, record: &Integration) {
         let Some(known) = self.integration_mut(&record.id) else { return };
         let Some(current) = known.current.take() else { return };
         let old = Arc::clone(&current.record);
         known.current = Some(Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), ..current });
         self.came_into_force(entry, &record.id, Some(&old));
+        if let Some(known) = self.integration_mut(&record.id) {
+            let (review, by, at) = (review.clone(), entry.by.clone(), entry.at);
+            known.reviews.narrowed = Some(Narrowed { review, by, at });
+        }
     }
 
     /// The next review of a place counts from here.

@@ -193,7 +193,7 @@ async fn report(
     let current = known.current.as_ref().ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let since = broker.now().minus(crate::broker::replay::REPLAYED);
     let found = broker.report_guardrail(by.by.staff(), current.record.as_ref().clone()).await?;
-    let Replayed { refuses, unknown, rows, refused } = found;
+    let Replayed { refuses, unknown, rows, refused, by: _, is_short: _ } = found;
     let row = |row: Row| {
         let Row { guardrail: _, client, environment, api, scope, tokens, between: (first, last) } = row;
         RefusedTokens { client, environment, api, scope, tokens, first, last }

@@ -25,6 +25,7 @@ mod certificates;
 mod describe;
 mod directory;
 mod document;
+mod drift;
 mod elevations;
 mod environments;
 mod evidence;
@@ -72,6 +73,7 @@ fn table() -> Vec<Route> {
         approvals::routes(),
         certificates::routes(),
         directory::routes(),
+        drift::routes(),
         elevations::routes(),
         environments::routes(),
         evidence::routes(),

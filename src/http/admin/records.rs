@@ -17,6 +17,7 @@ use super::idempotency::{REASON, REFUSES, UNKNOWN};
 use super::problem::{FaultView, Problem};
 use super::route::{Route, post};
 use crate::broker::Broker;
+use crate::broker::effect::{Effect, Span, Turn, Turned};
 use crate::broker::plan::{Item, Plan};
 use crate::broker::registry;
 use crate::broker::told::Numbers;
@@ -58,6 +59,14 @@ struct PlanView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64)]
     unknown: Option<u64>,
+    /// Living tokens that it would cut; absent in the outcome of an apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    cuts: Option<u64>,
+    /// What it would have done to the requests of the last 30 days; absent in the outcome of an apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ReplayView)]
+    replay: Option<ReplayView>,
     /// The approvals that an apply opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<OpenedApproval>)]
@@ -77,6 +86,62 @@ struct ItemView {
     in_force: bool,
     /// The differences, riskiest first.
     differences: Vec<DifferenceView>,
+    /// Living tokens that it would cut, once it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    cuts: Option<u64>,
+    /// What it would have done to the requests of the last 30 days, beside the items that come before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ReplayView)]
+    replay: Option<ReplayView>,
+}
+
+/// Requests of the last 30 days whose outcome would have been another one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanReplay)]
+struct ReplayView {
+    /// Tokens that were issued, and would have been refused.
+    refused: u64,
+    /// Requests of known callers that were refused, and would have been granted.
+    granted: u64,
+    /// Requests of which the journal does not know enough to say: it has neither claims nor addresses. At least 1 unless `complete`.
+    unknown: u64,
+    /// Whether all requests of that time were looked at.
+    complete: bool,
+    /// The same by outcome and reason.
+    reasons: Vec<TurnedView>,
+}
+
+/// Requests of one outcome and reason.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanTurned)]
+struct TurnedView {
+    /// `refused`, `granted` or `unknown`.
+    outcome: &'static str,
+    /// Why they would be refused, why they were refused, or the check on which it hangs.
+    reason: &'static str,
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl ReplayView {
+    fn of(turned: &Turned) -> Self {
+        let row = |(turn, reason, span): (Turn, &'static str, Span)| TurnedView {
+            outcome: turn.name(),
+            reason,
+            count: span.count,
+            first: span.first,
+            last: span.last,
+        };
+        Self {
+            refused: turned.count(Turn::Refused),
+            granted: turned.count(Turn::Granted),
+            unknown: turned.count(Turn::Unknown),
+            complete: turned.is_whole(),
+            reasons: turned.rows().map(row).collect(),
+        }
+    }
 }
 
 /// An approval that an apply opened, and the roles that it needs.
@@ -243,23 +308,28 @@ fn show(plan: &Plan) -> PlanView {
         reason: fault.reason.code,
         message: fault.message.clone(),
     };
+    let whole = Some(&plan.all).filter(|_| plan.effects.len() == plan.items.len());
     PlanView {
         id: plan.id.clone(),
         changes: plan.items.iter().any(|item| item.action.name() != "unchanged"),
-        items: plan.items.iter().map(item).collect(),
+        items: plan.items.iter().enumerate().map(|(place, one)| item(one, plan.effects.get(place), plan.at)).collect(),
         warnings: plan.warnings.iter().map(warning).collect(),
         refuses: plan.taking.as_ref().map(|taking| taking.replayed.refuses),
         unknown: plan.taking.as_ref().map(|taking| taking.replayed.unknown),
+        cuts: whole.map(|all| all.cuts),
+        replay: whole.map(|all| ReplayView::of(&all.turned)),
         approvals: None,
     }
 }
 
-fn item(item: &Item) -> ItemView {
+fn item(item: &Item, effect: Option<&Effect>, now: Timestamp) -> ItemView {
     ItemView {
         kind: item.kind,
         subject: item.subject.clone(),
         action: item.action.name(),
         in_force: item.has_version_in_force(),
-        differences: item.differences.iter().map(DifferenceView::of).collect(),
+        differences: item.told(now).into_iter().map(|(one, gains)| DifferenceView::of(one, gains.cloned(), now)).collect(),
+        cuts: effect.map(|effect| effect.cuts),
+        replay: effect.map(|effect| ReplayView::of(&effect.turned)),
     }
 }

@@ -76,7 +76,8 @@ class House:
         elif kind == "integration.unused":
             ask(get(entry["integration"]), at, entry["environment"])
         elif kind == "integration.suspended":
-            reason = "integration.suspended"
+            # Non-use says what an exchange is told; a decision leaves it out.
+            reason = entry.get("cause", "integration.suspended")
             get(entry["integration"]).suspensions.append((reason, entry.get("environments") or None))
         elif kind == "signal.received" and entry["says"] != "owner-left":
             one = get(entry["about"])

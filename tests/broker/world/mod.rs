@@ -289,10 +289,10 @@ impl World {
         send(self.admin, method, path, &headers, body.as_bytes()).await
     }
 
-    /// A fresh staff token: `ann`, `olga` and `omar` are owners, `sven` and `sara` security, `adam` administrator, `alan` auditor.
+    /// A fresh staff token: `ann`, `olga`, `omar` and `otto` are owners, `sven` and `sara` security, `adam` administrator, `alan` auditor.
     pub fn staff_token(&self, person: &str) -> String {
         let groups = match person {
-            "ann" | "olga" | "omar" => vec!["owners"],
+            "ann" | "olga" | "omar" | "otto" => vec!["owners"],
             "sven" | "sara" => vec!["security"],
             "adam" => vec!["admins"],
             "alan" => vec!["audit"],

@@ -242,6 +242,9 @@ fn what_a_wrong_clock_told_is_told_again_in_time() {
 /// A state with a date of each kind.
 fn all_kinds() -> State {
     let mut state = begun();
+    let mut configuration = state.configuration.clone().expect("configured");
+    configuration.governance.reviews = true;
+    apply(&mut state, 5, ConfigurationChange::Changed(configuration));
     let mut rotating = record(&state, "sync", |record| {
         record.contract.starts = at(90 * DAY);
         record.contract.ends = at(300 * DAY);
@@ -300,6 +303,8 @@ fn every_kind_of_date_is_found_and_told() {
     let usual = vec![60, 30, 7, 0];
     let expected = every.into_iter().map(|kind| match kind.as_str() {
         "owner-grace-ends" => (kind, vec![7, 0]),
+        // Of two integrations: the review of one opens because its owner leaves.
+        "review-due" => (kind, vec![7, 60, 0, 30, 7, 0]),
         _ => (kind, usual.clone()),
     });
     assert_eq!(all, expected.collect());

@@ -23,9 +23,7 @@ pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
     for one in &new.elevation {
         found.push(format!("{at}.elevation.{}.{}", one.api, one.scope), None, Some(elevation::shown(one)), Weight::Widens);
     }
-    if let Some(ends) = new.ends {
-        found.push(format!("{at}.ends"), None, Some(ends.last_day()), Weight::Expires);
-    }
+    found.end_as(format!("{at}.ends"), (None, new.ends), Weight::Neutral);
 }
 
 /// In a few words.
@@ -36,7 +34,7 @@ pub(super) fn shown(access: &Access) -> String {
 
 pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     both!(Access { bindings, limits, require, scopes, elevation, ends } = (old, new));
-    found.ceiling_as(format!("{at}.ends"), (ends.0.as_ref(), ends.1.as_ref()), |ends| ends.last_day());
+    found.end(format!("{at}.ends"), *ends.0, *ends.1);
     compare_bindings(&format!("{at}.bindings"), bindings.0, bindings.1, found);
     found.ranked(format!("{at}.require"), require, |require| require.name().to_owned(), |old, new| new >= old);
     if !compare_limits(&format!("{at}.limits"), limits.0, limits.1, found) {

@@ -6,7 +6,7 @@
 use litemap::LiteMap;
 
 use super::difference::Weight;
-use super::found::{Found, both, by_name, shown_text, union};
+use super::found::{Found, both, by_name, compare_managed, shown_text, union};
 use crate::domain::record::form::scalar::word;
 use crate::domain::registry::api::{Api, ScopeEntry, TokenForm};
 use crate::domain::registry::binding::Binding;
@@ -24,7 +24,8 @@ pub(super) fn introduce(new: &Api, found: &mut Found) {
 }
 
 pub(super) fn compare(old: &Api, new: &Api, found: &mut Found) {
-    both!(Api { owner, audience, token, scopes, callers, approval; name } = (old, new));
+    both!(Api { owner, audience, token, scopes, callers, approval, managed_by; name } = (old, new));
+    compare_managed(managed_by, found);
     found.text("owner", owner, Weight::Widens);
     for environment in union(audience.0.keys(), audience.1.keys()) {
         let (from, to) = (audience.0.get(environment), audience.1.get(environment));

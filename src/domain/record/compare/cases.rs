@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::{Record, read};
+use super::super::{Record, document, read};
 use super::*;
 use crate::domain::examples::Examples;
+use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::Integration;
 use crate::domain::value::effort::Effort;
+use crate::domain::value::yaml;
 
 /// Differences of versions that cost little to compare.
 fn compared(old: Option<&Record>, new: &Record) -> Vec<Difference> {
@@ -161,7 +163,27 @@ fn the_riskiest_stands_first_and_new_records_widen() {
         assert!(!is_provably_narrowing(&differences));
         assert_eq!(compared(Some(&record), &record), []);
     }
-    assert!(compared(None, &records()[2]).iter().any(|one| one.weight == Weight::Expires && one.at == "contract.ends"));
+}
+
+/// An end is told as one that expires within 60 days of it, unless the change widens; it weighs the same all the time.
+#[test]
+fn an_end_that_comes_soon_is_told() {
+    let day = |days: u32| crate::domain::value::clock::Seconds::days(days);
+    let old = integration();
+    let ends = old.contract.ends;
+    let told = |from: Option<&Integration>, new: &Integration, days: u32| {
+        let old = from.cloned().map(Record::Integration);
+        let found = compared(old.as_ref(), &Record::Integration(new.clone()));
+        let one = found.iter().find(|one| one.at == "contract.ends").expect("an end");
+        (one.weight, one.told(new.contract.ends.minus(day(days))))
+    };
+    assert_eq!(told(None, &old, 60), (Weight::Neutral, Weight::Expires));
+    assert_eq!(told(None, &old, 61), (Weight::Neutral, Weight::Neutral));
+    let mut new = old.clone();
+    new.contract.ends = ends.minus(day(1));
+    assert_eq!(told(Some(&old), &new, 60), (Weight::Narrows, Weight::Expires));
+    assert_eq!(told(Some(&old), &new, 61), (Weight::Narrows, Weight::Narrows));
+    assert_eq!(told(Some(&new), &old, 1), (Weight::Widens, Weight::Widens));
 }
 
 impl Integration {
@@ -183,7 +205,7 @@ fn examples() -> Vec<Record> {
 /// and if one way is narrowing, the other is not.
 #[test]
 fn no_change_goes_unseen() {
-    let mut seen = 0;
+    let (mut seen, mut exported) = (0, 0);
     let examples = examples();
     let known = known(&examples);
     for record in &examples {
@@ -199,10 +221,22 @@ fn no_change_goes_unseen() {
                 assert!(!there.is_empty() && !back.is_empty(), "{pointer}: {}", to_json(&new));
                 let narrows = there.iter().any(|difference| difference.weight == Weight::Narrows);
                 assert!(!(narrows && is_provably_narrowing(&there) && is_provably_narrowing(&back)), "{pointer}");
+                exported += usize::from(comes_back(&new));
             }
         }
     }
-    assert!(seen > 2000, "{seen}");
+    assert!(seen > 2000 && exported > 800, "{seen}, {exported}");
+    let guardrails = [Mode::Enforce, Mode::Shadow].map(|mode| Record::Guardrail(Examples::plain().guardrail(mode)));
+    assert!(records().iter().chain(&guardrails).all(comes_back));
+}
+
+/// Exports a record: one that an author could have written is read as the same record again.
+fn comes_back(record: &Record) -> bool {
+    let exported = |record: &Record| read("export", &yaml::write(&document(record)));
+    let Ok(known) = exported(record) else { return false };
+    let again = exported(&known[0].record).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert_eq!((again.len(), &again[0].record), (1, &known[0].record));
+    known[0].record == *record
 }
 
 fn to_json(record: &Record) -> Value {

@@ -1,5 +1,10 @@
 //! One field that differs between two versions of a record, and what that does.
 
+use crate::domain::value::clock::{Seconds, Timestamp};
+
+/// An end that comes so soon is told as such.
+const SOON: Seconds = Seconds::days(60);
+
 /// One field that differs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
@@ -9,8 +14,23 @@ pub struct Difference {
     pub from: Option<String>,
     /// The new value; `None` where it is gone.
     pub to: Option<String>,
-    /// The effect.
+    /// The effect. It is never [`Weight::Expires`]: that depends on the time at which somebody looks.
     pub weight: Weight,
+    /// The end that the new value sets, if it sets one.
+    pub ends: Option<Timestamp>,
+}
+
+impl Difference {
+    /// The effect as people are told it at `now`: something that widens nothing and ends soon expires.
+    ///
+    /// No decision reads it. An earlier end narrows, however soon it is.
+    pub fn told(&self, now: Timestamp) -> Weight {
+        let soon = self.ends.is_some_and(|ends| ends <= now.plus(SOON));
+        match self.weight {
+            Weight::Narrows | Weight::Neutral if soon => Weight::Expires,
+            weight @ (Weight::Widens | Weight::Expires | Weight::Narrows | Weight::Neutral) => weight,
+        }
+    }
 }
 
 /// The effect of a difference, the riskiest first.
@@ -18,7 +38,7 @@ pub struct Difference {
 pub enum Weight {
     /// Somebody can do more, or somebody else answers for it; or it is not sure that nobody can.
     Widens,
-    /// A date on which something that is newly recorded ends.
+    /// Nobody can do more, and it sets an end within 60 days.
     Expires,
     /// Nobody can do more, somebody can do less.
     Narrows,

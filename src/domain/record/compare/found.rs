@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Difference, Weight};
+use crate::domain::record::form::scalar::word;
 use crate::domain::registry::binding::Binding;
+use crate::domain::registry::managed::ManagedBy;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::BindingName;
 use crate::domain::value::text::Text;
@@ -58,7 +61,21 @@ impl Found {
     }
 
     pub fn push(&mut self, at: impl Into<String>, from: Option<String>, to: Option<String>, weight: Weight) {
-        self.list.push(Difference { at: at.into(), from, to, weight });
+        self.list.push(Difference { at: at.into(), from, to, weight, ends: None });
+    }
+
+    /// An end that may be absent, which is the widest: adding or bringing it forward narrows.
+    pub fn end(&mut self, at: impl Into<String>, old: Option<Timestamp>, new: Option<Timestamp>) {
+        let earlier = new.is_some_and(|new| old.is_none_or(|old| new <= old));
+        self.end_as(at, (old, new), if earlier { Weight::Narrows } else { Weight::Widens });
+    }
+
+    /// An end of which a change weighs this.
+    pub fn end_as(&mut self, at: impl Into<String>, (old, new): (Option<Timestamp>, Option<Timestamp>), weight: Weight) {
+        if old != new {
+            let (from, to) = (old.map(|end| end.last_day()), new.map(|end| end.last_day()));
+            self.list.push(Difference { at: at.into(), from, to, weight, ends: new });
+        }
     }
 
     /// Two values that weigh the same whichever way they differ.
@@ -94,16 +111,6 @@ impl Found {
 
     /// A ceiling that may be absent, which is the widest: adding or lowering it narrows.
     pub fn ceiling<T: PartialOrd + ToString>(&mut self, at: impl Into<String>, old: Option<&T>, new: Option<&T>) {
-        self.ceiling_as(at, (old, new), ToString::to_string);
-    }
-
-    /// The same with values that are told in another way.
-    pub fn ceiling_as<T: PartialOrd>(
-        &mut self,
-        at: impl Into<String>,
-        (old, new): (Option<&T>, Option<&T>),
-        show: impl Fn(&T) -> String,
-    ) {
         if old != new {
             let narrows = match (old, new) {
                 (None, Some(_)) => true,
@@ -111,7 +118,7 @@ impl Found {
                 (_, None) => false,
             };
             let weight = if narrows { Weight::Narrows } else { Weight::Widens };
-            self.push(at, old.map(&show), new.map(&show), weight);
+            self.push(at, old.map(ToString::to_string), new.map(ToString::to_string), weight);
         }
     }
 
@@ -143,6 +150,12 @@ impl Found {
             self.push(at, None, Some(added.to_string()), Weight::Widens);
         }
     }
+}
+
+/// Who applies a record. Once people may again, somebody can do more.
+pub(super) fn compare_managed(managed_by: (&Option<ManagedBy>, &Option<ManagedBy>), found: &mut Found) {
+    let shown = |managed_by: &Option<ManagedBy>| managed_by.map_or_else(|| "people".to_owned(), word);
+    found.ranked("metadata.managedBy", managed_by, shown, |_, new| new.is_some());
 }
 
 pub(super) fn shown_text(text: &Text) -> String {

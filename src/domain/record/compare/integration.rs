@@ -2,7 +2,7 @@
 
 use super::access;
 use super::difference::Weight;
-use super::found::{Found, both, list, shown_text, union};
+use super::found::{Found, both, compare_managed, list, shown_text, union};
 use crate::domain::record::form::scalar::word;
 use crate::domain::registry::integration::{
     Contract, Integration, Offboarding, OnLate, OnPastDue, OnSilence, Owners, Review, Rotation, StaticSecret, Trigger,
@@ -14,16 +14,17 @@ pub(super) fn introduce(new: &Integration, found: &mut Found) {
     for (environment, new) in &new.environments {
         access::introduce(&format!("environments.{environment}"), new, found);
     }
-    found.push("contract.ends", None, Some(new.contract.ends.last_day()), Weight::Expires);
+    found.end_as("contract.ends", (None, Some(new.contract.ends)), Weight::Neutral);
     for exception in &new.exceptions {
-        found.push(format!("exceptions.{}", exception.what), None, Some(exception.ends.last_day()), Weight::Expires);
+        found.end_as(format!("exceptions.{}", exception.what), (None, Some(exception.ends)), Weight::Neutral);
     }
 }
 
 pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     both!(Integration {
-        purpose, owners, contract, data_classes, review, rotation, offboarding, environments, exceptions, tests; id
+        purpose, owners, contract, data_classes, review, rotation, offboarding, environments, exceptions, tests, managed_by; id
     } = (old, new));
+    compare_managed(managed_by, found);
     found.text("purpose", purpose, Weight::Widens);
     both!(Owners { business, application } = owners);
     // Who answers for it decides what happens to it.
@@ -32,7 +33,7 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     both!(Contract { reference, starts, ends } = contract);
     found.value("contract.ref", reference, Clone::clone, Weight::Widens);
     found.ranked("contract.starts", starts, |start| start.first_day(), |old, new| new > old);
-    found.ranked("contract.ends", ends, |end| end.last_day(), |old, new| new < old);
+    found.end("contract.ends", Some(*ends.0), Some(*ends.1));
     found.set("dataClasses", data_classes, |classes| list(classes, "none"), Weight::Widens);
     both!(Review { every, on_silence } = review);
     found.ranked("review.every", every, ToString::to_string, |old, new| new < old);
@@ -77,11 +78,11 @@ fn compare_exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Fo
     for one in new {
         let at = format!("exceptions.{}", one.what);
         let Some(was) = old.iter().find(|other| other.what == one.what) else {
-            found.push(at, None, Some(one.ends.last_day()), Weight::Widens);
+            found.end_as(at, (None, Some(one.ends)), Weight::Widens);
             continue;
         };
         both!(StaticSecret { control, owner, ends, on_past_due; what } = (was, one));
-        found.value(format!("{at}.ends"), ends, |end| end.last_day(), Weight::Widens);
+        found.end_as(format!("{at}.ends"), (Some(*ends.0), Some(*ends.1)), Weight::Widens);
         found.value(format!("{at}.control"), control, Clone::clone, Weight::Widens);
         found.text(&format!("{at}.owner"), owner, Weight::Widens);
         let refuses = |_: &OnPastDue, new: &OnPastDue| *new == OnPastDue::Refuse;

@@ -6,18 +6,20 @@ use crate::domain::reason;
 use crate::domain::record::fault::Faults;
 use crate::domain::record::form::base::Form;
 use crate::domain::record::form::definitions::{Definitions, label};
-use crate::domain::record::form::field::{Or, Required, Stated};
+use crate::domain::record::form::field::{Optional, Or, Required, Stated};
 use crate::domain::record::form::list::ByName;
 use crate::domain::record::form::map::{map, through, whole};
 use crate::domain::record::form::scalar::{ApiAudience, Lasting, Only, Personal, Word, Words, parsed};
 use crate::domain::record::kind::Kind;
 use crate::domain::record::read::place::Place;
 use crate::domain::registry::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ApiName, ClientId};
 
 use super::binding::Bindings;
+use super::managed::{MANAGED_BY, managed};
 
 /// The API that is built in.
 ///
@@ -32,6 +34,7 @@ pub(in crate::domain::record) const SHORTEST_TTL: Seconds = Seconds(30);
 map! {
     Api as "" document Kind::Api {
         name: "metadata" = Required(through::<Metadata, _>());
+        managed_by: "metadata" = managed::<Metadata>();
         owner: "owner" = Required(Personal);
         audience: "audience" = Required(ByName::judged(ApiAudience));
         token: "token" = Stated(whole(), TokenForm::DEFAULT);
@@ -57,13 +60,16 @@ map! {
 
 struct Metadata {
     name: ApiName,
+    managed_by: Option<ManagedBy>,
 }
 
 map! {
     Metadata as "metadata" {
         name: "name" = Required(FreeName);
+        managed_by: "managedBy" = Optional(MANAGED_BY);
     }
     judge |_fields, faults| {
+        faults.ground.managed_by = managed_by.flatten();
         // The `key` bindings of its callers are made out to it.
         faults.ground.client = name.clone().map(ClientId::Api);
     }
@@ -94,7 +100,7 @@ impl From<Metadata> for ApiName {
 
 impl From<&ApiName> for Metadata {
     fn from(name: &ApiName) -> Self {
-        Self { name: name.clone() }
+        Self { name: name.clone(), managed_by: None }
     }
 }
 

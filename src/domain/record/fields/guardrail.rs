@@ -2,15 +2,17 @@
 
 use serde_json::{Value as Json, json};
 
+use super::managed::{MANAGED_BY, managed};
 use crate::domain::record::fault::Faults;
 use crate::domain::record::form::base::Form;
 use crate::domain::record::form::definitions::{Definitions, label};
-use crate::domain::record::form::field::Required;
+use crate::domain::record::form::field::{Optional, Required};
 use crate::domain::record::form::map::{map, through};
 use crate::domain::record::form::scalar::{Word, Words, parsed};
 use crate::domain::record::kind::Kind;
 use crate::domain::record::read::place::Place;
 use crate::domain::registry::guardrail::{Guardrail, Mode};
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::value::names::GuardrailName;
 
 /// The most bytes of a guardrail's text: one that nobody can read at once is not one rule.
@@ -19,6 +21,7 @@ const MOST_BYTES: usize = 8192;
 map! {
     Guardrail as "" document Kind::Guardrail {
         name: "metadata" = Required(through::<Metadata, _>());
+        managed_by: "metadata" = managed::<Metadata>();
         meaning: "meaning" = Required(Words);
         mode: "mode" = Required(Word(&[Mode::Enforce, Mode::Shadow]));
         cedar: "cedar" = Required(CedarText);
@@ -27,11 +30,16 @@ map! {
 
 struct Metadata {
     name: GuardrailName,
+    managed_by: Option<ManagedBy>,
 }
 
 map! {
     Metadata as "metadata" {
         name: "name" = Required(parsed(label));
+        managed_by: "managedBy" = Optional(MANAGED_BY);
+    }
+    judge |_fields, faults| {
+        faults.ground.managed_by = managed_by.flatten();
     }
 }
 
@@ -43,7 +51,7 @@ impl From<Metadata> for GuardrailName {
 
 impl From<&GuardrailName> for Metadata {
     fn from(name: &GuardrailName) -> Self {
-        Self { name: name.clone() }
+        Self { name: name.clone(), managed_by: None }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::managed::{MANAGED_BY, managed};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::form::claims::AnyClaims;
 use crate::domain::record::form::definitions::{any_text, label};
 use crate::domain::record::form::field::{Optional, Or, Required};
 use crate::domain::record::form::list::{ByName, Each, set};
-use crate::domain::record::form::map::{map, whole};
+use crate::domain::record::form::map::{map, through, whole};
 use crate::domain::record::form::scalar::{Address, Checked, Lasting, Personal, Word, Words, parsed};
 use crate::domain::record::kind::Kind;
 use crate::domain::record::read::values::Day;
@@ -15,8 +16,9 @@ use crate::domain::registry::integration::{
     Contract, Expectation, Integration, Offboarding, OnLate, OnPastDue, OnSilence, Owners, RecordTest, Review, Rotation,
     StaticSecret, Trigger,
 };
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::value::clock::Seconds;
-use crate::domain::value::names::{BindingName, ClientId, IntegrationId};
+use crate::domain::value::names::{BindingName, ClientId, IntegrationId, IntegrationName, PartnerName};
 
 /// The longest time between two looks at the same rights.
 const LONGEST_REVIEW: Seconds = Seconds::days(366);
@@ -38,7 +40,8 @@ const REASON: Checked = Checked {
 
 map! {
     Integration as "" document Kind::Integration {
-        id: "metadata" = Required(whole());
+        id: "metadata" = Required(through::<Metadata, _>());
+        managed_by: "metadata" = managed::<Metadata>();
         purpose: "purpose" = Required(Personal);
         owners: "owners" = Required(whole());
         contract: "contract" = Required(whole());
@@ -60,12 +63,32 @@ map! {
     }
 }
 
+struct Metadata {
+    partner: PartnerName,
+    name: IntegrationName,
+    managed_by: Option<ManagedBy>,
+}
+
+impl From<Metadata> for IntegrationId {
+    fn from(metadata: Metadata) -> Self {
+        Self { partner: metadata.partner, name: metadata.name }
+    }
+}
+
+impl From<&IntegrationId> for Metadata {
+    fn from(id: &IntegrationId) -> Self {
+        Self { partner: id.partner.clone(), name: id.name.clone(), managed_by: None }
+    }
+}
+
 map! {
-    IntegrationId as "metadata" {
+    Metadata as "metadata" {
         partner: "partner" = Required(parsed(label));
         name: "name" = Required(parsed(label));
+        managed_by: "managedBy" = Optional(MANAGED_BY);
     }
     judge |_fields, faults| {
+        faults.ground.managed_by = managed_by.flatten();
         // Its `key` bindings are made out to it.
         let id = partner.clone().zip(name.clone()).map(|(partner, name)| IntegrationId { partner, name });
         faults.ground.client = id.map(ClientId::Integration);

@@ -6,6 +6,7 @@ pub(super) mod binding;
 pub(super) mod elevation;
 pub(super) mod guardrail;
 pub(super) mod integration;
+mod managed;
 pub(super) mod partner;
 pub(super) mod preset;
 pub(super) mod rule;

@@ -1,22 +1,25 @@
 //! `kind: Partner`.
 
+use super::managed::{MANAGED_BY, managed};
 use crate::domain::reason;
 use crate::domain::record::fault::{Faults, shown};
 use crate::domain::record::form::base::Form;
 use crate::domain::record::form::definitions::{self, Definitions, any_text, label};
-use crate::domain::record::form::field::Required;
+use crate::domain::record::form::field::{Optional, Required};
 use crate::domain::record::form::list::some;
 use crate::domain::record::form::map::{map, through, whole};
 use crate::domain::record::form::scalar::{Personal, Words, parsed};
 use crate::domain::record::kind::Kind;
 use crate::domain::record::read::place::Place;
 use crate::domain::record::read::values::Day;
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::registry::partner::{Contacts, Partner, Verification};
 use crate::domain::value::names::PartnerName;
 
 map! {
     Partner as "" document Kind::Partner {
         name: "metadata" = Required(through::<Metadata, _>());
+        managed_by: "metadata" = managed::<Metadata>();
         legal_name: "legalName" = Required(Personal);
         domains: "domains" = Required(Domains);
         contacts: "contacts" = Required(whole());
@@ -26,11 +29,16 @@ map! {
 
 struct Metadata {
     name: PartnerName,
+    managed_by: Option<ManagedBy>,
 }
 
 map! {
     Metadata as "metadata" {
         name: "name" = Required(parsed(label));
+        managed_by: "managedBy" = Optional(MANAGED_BY);
+    }
+    judge |_fields, faults| {
+        faults.ground.managed_by = managed_by.flatten();
     }
 }
 
@@ -66,7 +74,7 @@ impl From<Metadata> for PartnerName {
 
 impl From<&PartnerName> for Metadata {
     fn from(name: &PartnerName) -> Self {
-        Self { name: name.clone() }
+        Self { name: name.clone(), managed_by: None }
     }
 }
 

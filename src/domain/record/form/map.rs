@@ -38,7 +38,10 @@ pub(in crate::domain::record) trait Map: Sized {
     fn shape() -> Shape {
         let head = ["apiVersion", "kind"].map(|name| Key { name, required: true });
         let head = head.into_iter().filter(|_| Self::DOCUMENT.is_some());
-        Shape { name: Self::NAME, keys: head.chain(Self::keys()).collect() }
+        let mut keys: Vec<Key> = head.chain(Self::keys()).collect();
+        // Two fields may stand in one map.
+        keys.dedup_by(|one, before| one.name == before.name);
+        Shape { name: Self::NAME, keys }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind
 use crate::domain::registry::date::Date;
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
+use crate::domain::registry::managed::ManagedBy;
 use crate::domain::registry::preset::Preset;
 use crate::domain::registry::recertification::{ItemVerdict, Word};
 use crate::domain::registry::signal::SignalKind;
@@ -45,6 +46,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<JwtKind>(),
         variants::<KeySource>(),
         variants::<Kind>(),
+        variants::<ManagedBy>(),
         variants::<Mode>(),
         variants::<Notice>(),
         variants::<OnLate>(),
