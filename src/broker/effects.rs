@@ -25,10 +25,9 @@ use crate::domain::log::entry::{Counted, Entry, Issued, RefusedEntry};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::Record;
 use crate::domain::registry::guardrail::Mode;
-use crate::domain::registry::integration::Integration;
 use crate::domain::state::State;
 use crate::domain::value::day::Day;
-use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, TokenId};
+use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
 use crate::journal::{Query, View};
 use crate::policy::Guardrails;
 
@@ -205,19 +204,11 @@ impl Supposed {
             Record::Partner(record) => record.name == id.partner,
             Record::Api(record) => {
                 let current = self.after.integrations.get(id).and_then(|known| known.current.as_ref());
-                current.is_some_and(|current| has(&current.record, &record.name))
+                current.is_some_and(|current| current.record.names(&record.name))
             }
             Record::Guardrail(_) => false,
         }
     }
-}
-
-/// Whether an integration has something of an API.
-fn has(record: &Integration, api: &ApiName) -> bool {
-    let of = |access: &crate::domain::registry::integration::Access| {
-        access.scopes.contains_key(api) || access.elevation.iter().any(|one| one.api == *api)
-    };
-    record.environments.values().any(of)
 }
 
 /// Replays the past over each version, and over all of them.

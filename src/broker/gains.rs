@@ -67,13 +67,8 @@ impl Gain {
 
 /// The integrations in force that have something of an API.
 fn users(api: &ApiName, state: &State) -> BTreeSet<IntegrationId> {
-    let has = |record: &Integration| {
-        record
-            .environments
-            .values()
-            .any(|access| access.scopes.contains_key(api) || access.elevation.iter().any(|one| one.api == *api))
-    };
-    let in_force = state.integrations.iter().filter(|(_, known)| known.current.as_ref().is_some_and(|one| has(&one.record)));
+    let in_force =
+        state.integrations.iter().filter(|(_, known)| known.current.as_ref().is_some_and(|one| one.record.names(api)));
     in_force.map(|(id, _)| id.clone()).collect()
 }
 

@@ -17,6 +17,7 @@ use crate::domain::registry::recertification::{CAMPAIGN_DAYS, CampaignTerms, Ite
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApprovalId, CampaignId, EnvironmentName};
 use crate::domain::value::text::Text;
 use crate::journal::ForRequest;
@@ -80,9 +81,15 @@ impl Broker {
             Some(viewed) => viewed.card,
             None => Digest::of_json(&self.card(id).await?.ok_or(&reason::NOT_FOUND)?),
         };
+        // To compare two records takes long: it is done at the desk, on the state that the entry follows.
+        let asked = (id.clone(), by.staff().clone(), said.clone());
+        let judge = move |state: &State, now: Timestamp, _: &mut Effort| {
+            let (id, staff, said) = &asked;
+            recertification::decide(id, staff, (said.version, &said.items), state, now)
+        };
         let mut done = None;
-        self.change_by(by, request, |state, now| {
-            let decided = recertification::decide(id, by.staff(), (said.version, &said.items), state, now)?;
+        let decide = |_: &State, _: Timestamp, judged: &Result<Decided, Undecided>| {
+            let decided = judged.clone()?;
             let change = RecertificationChange::Decided {
                 review: id.clone(),
                 word: decided.word,
@@ -95,9 +102,9 @@ impl Broker {
                 completes: decided.completes,
             };
             done = Some(decided);
-            Ok::<_, Failure>(change)
-        })
-        .await?;
+            Ok(change)
+        };
+        self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?;
         self.settle().await?;
         done.ok_or_else(|| (&reason::NOT_FOUND).into())
     }
@@ -119,14 +126,13 @@ impl Broker {
             return Err(Failure::Faults(faults));
         }
         let suspends = terms.on_silence == OnSilence::Suspend;
-        let mut covers = 0;
+        let covers = self.journal.view().state.selected(terms).len();
         self.change_by(by, request, |state, now| {
             if let Some(partner) = &terms.select.partner
                 && !state.partners.contains_key(partner)
             {
                 return Err(Failure::from(&reason::NOT_FOUND));
             }
-            covers = state.selected(terms).len();
             let (campaign, reason, terms) = (campaign.clone(), Text::from(why), terms.clone());
             if !suspends {
                 return Ok(RecertificationChange::CampaignStarted { campaign, terms, reason: Some(reason) });

@@ -4,7 +4,7 @@ use super::Who;
 use super::steps::{Taken, World, sync};
 use crate::broker::recertification::unsound;
 use crate::broker::review::ask;
-use crate::domain::decision::recertification::{decide, items, version};
+use crate::domain::decision::recertification::{decide, version};
 use crate::domain::fixture::{at, production};
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::recertification::RecertificationChange;
@@ -79,7 +79,7 @@ impl World {
             allow: Vec::new(),
             reason: Some("needed".into()),
         };
-        let items: Vec<ItemDecision> = items(access).map(item).collect();
+        let items: Vec<ItemDecision> = access.standing().map(item).collect();
         let decided = decide(&review, &by, (seen, &items), &self.state, at(self.now)).ok()?;
         let change = RecertificationChange::Decided {
             review,

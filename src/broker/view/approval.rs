@@ -127,7 +127,8 @@ pub struct CampaignView {
     /// When its reviews are due, if it is approved now.
     pub due: Timestamp,
     /// `suspend` or `report`: the consequence where nobody answers.
-    pub on_silence: &'static str,
+    #[schema(value_type = String)]
+    pub on_silence: OnSilence,
     /// The environments that it covers now.
     pub covers: usize,
 }
@@ -151,10 +152,7 @@ impl CampaignView {
         Self {
             select: terms.select.clone(),
             due: campaign.due(campaign.started.unwrap_or(now)),
-            on_silence: match terms.on_silence {
-                OnSilence::Suspend => "suspend",
-                OnSilence::Report => "report",
-            },
+            on_silence: terms.on_silence,
             covers: state.selected(terms).len(),
         }
     }

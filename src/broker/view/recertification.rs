@@ -10,7 +10,7 @@ use super::review_figures::Figures;
 use crate::broker::Broker;
 use crate::broker::failure::Failure;
 use crate::broker::words::{Words, names, sealed};
-use crate::domain::decision::recertification::{items, needs, open, version};
+use crate::domain::decision::recertification::{needs, open, version};
 use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::recertification::RecertificationChange;
@@ -282,6 +282,7 @@ impl Broker {
             UsesFault::Unavailable(fault) => Failure::from(fault),
             UsesFault::Unsound => Failure::Refused(&reason::STORE_UNAVAILABLE),
         })?;
+        let figures = Figures::by_scope(&uses, &id.environment);
         let approvers = approvers(known, state);
         let texts = [&record.purpose, &record.owners.business, &record.owners.application];
         let of_people = approvers.iter().filter_map(|person| person.name.as_ref());
@@ -289,8 +290,8 @@ impl Broker {
         let plain = |text: &Text| words.plain(text).map(str::to_owned);
         let people: Vec<PersonView> = approvers.iter().map(|person| words.person(person)).collect();
         let item = |(api, rule): (&ApiName, &ScopeRule)| {
-            let own = uses.iter().filter(|one| one.is_of(&id.environment, api, &rule.scope));
-            item((api, rule), Figures::of(own), people.clone(), (state, place.since, now))
+            let own = figures.get(&(api.clone(), rule.scope.to_string())).copied().unwrap_or_default();
+            item((api, rule), own, people.clone(), (state, place.since, now))
         };
         Ok(Some(CardView {
             version: Some(version(&id.environment, record, access, state)),
@@ -305,7 +306,7 @@ impl Broker {
                 .open_exceptions()
                 .map(|(_, secret)| ExceptionView { what: secret.what.clone(), ends: secret.ends })
                 .collect(),
-            items: items(access).map(item).collect(),
+            items: access.standing().map(item).collect(),
             elevation: eligible(access),
             decisions: self.words_on(&entries).await?,
             row,

@@ -1,9 +1,12 @@
 //! What was issued with a scope, and what that suggests to a reviewer. It decides nothing.
 
+use std::collections::BTreeMap;
+
 use super::uses::UsesView;
 use crate::domain::registry::api::Risk;
 use crate::domain::registry::recertification::ItemVerdict;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::{ApiName, EnvironmentName};
 
 /// A scope that nobody was issued for so long is not needed.
 const IDLE: Seconds = Seconds::days(60);
@@ -22,19 +25,18 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The sums over these uses.
-    pub fn of<'a>(uses: impl Iterator<Item = &'a UsesView>) -> Self {
-        let add = |known: Option<Self>, one: &UsesView| {
+    /// The figures of each scope in an environment.
+    pub fn by_scope(uses: &[UsesView], environment: &EnvironmentName) -> BTreeMap<(ApiName, String), Self> {
+        let mut all: BTreeMap<(ApiName, String), Self> = BTreeMap::new();
+        for (scope, one) in uses.iter().filter_map(|one| Some((one.scope_in(environment)?, one))) {
             let (last, month, quarter, everything) = one.figures();
-            let known = known.unwrap_or(Self { everything: true, ..Self::default() });
-            Some(Self {
-                last: known.last.max(Some(last)),
-                month: known.month + month,
-                quarter: known.quarter + quarter,
-                everything: known.everything && everything,
-            })
-        };
-        uses.fold(None, add).unwrap_or_default()
+            let known = all.entry(scope).or_insert(Self { everything: true, ..Self::default() });
+            known.last = known.last.max(Some(last));
+            known.month += month;
+            known.quarter += quarter;
+            known.everything &= everything;
+        }
+        all
     }
 
     /// What they say of the scope. `since`: it was reviewed last, or came into force.

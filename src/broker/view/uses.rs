@@ -10,7 +10,6 @@ use crate::domain::decision::uses::{KEPT, Tally, Use};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::day::Day;
 use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
-use crate::domain::value::scope::Scope;
 use crate::journal::UsesFault;
 
 /// The tokens with a scope that were issued through a binding. Counts are less than a minute behind.
@@ -33,9 +32,9 @@ pub struct UsesView {
 }
 
 impl UsesView {
-    /// Whether it is of this scope in this environment.
-    pub(super) fn is_of(&self, environment: &EnvironmentName, api: &ApiName, scope: &Scope) -> bool {
-        self.environment == *environment && self.api == *api && self.scope == scope.as_str()
+    /// Its API and scope, if it is in this environment.
+    pub(super) fn scope_in(&self, environment: &EnvironmentName) -> Option<(ApiName, String)> {
+        (self.environment == *environment).then(|| (self.api.clone(), self.scope.clone()))
     }
 
     /// The last, the tokens of 30 and of 90 days, and whether each had every scope.

@@ -138,8 +138,7 @@ pub(in crate::domain) fn all(trace: Trace, ended: Option<&'static Reason>) -> Ve
 ///
 /// If the record has no scope without an elevation, one for each scope that takes one.
 fn asks(access: &Access) -> Vec<Ask> {
-    let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
-    let mut pairs: Vec<_> = standing.collect();
+    let mut pairs: Vec<_> = access.standing().map(|(api, rule)| (api, &rule.scope)).collect();
     if pairs.is_empty() {
         pairs.extend(access.elevation.iter().map(|eligible| (&eligible.api, &eligible.scope)));
     }

@@ -319,8 +319,7 @@ impl<'a> Enumeration<'a> {
 
 /// Each scope of an environment, and what it can rest on.
 fn allowed(access: &Access) -> Vec<(ApiName, Scope, Way)> {
-    let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
-    let standing: BTreeSet<(ApiName, Scope)> = standing.map(|(api, scope)| (api.clone(), scope.clone())).collect();
+    let standing: BTreeSet<(ApiName, Scope)> = access.standing().map(|(api, rule)| (api.clone(), rule.scope.clone())).collect();
     let mut allowed: BTreeSet<(ApiName, Scope, Way)> =
         standing.iter().map(|(api, scope)| (api.clone(), scope.clone(), Way::Standing)).collect();
     for eligible in &access.elevation {

@@ -108,7 +108,5 @@ fn past_contract(ends: Timestamp, contract: Timestamp) -> String {
 
 /// A scope with a high risk, whether it may be asked for at any time or with an approval.
 fn high_risk<'a>(access: &'a Access, measure: &Measure<'_>) -> Option<(&'a ApiName, &'a Scope)> {
-    let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
-    let elevated = access.elevation.iter().map(|eligible| (&eligible.api, &eligible.scope));
-    standing.chain(elevated).find(|(api, scope)| (measure.risk)(api, scope) == Some(Risk::High))
+    access.all_scopes().find(|(api, scope)| (measure.risk)(api, scope) == Some(Risk::High))
 }

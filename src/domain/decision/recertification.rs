@@ -3,7 +3,7 @@
 //! Enter through [`decide`]. It is a function of the state, so it is asked on the state that its entry follows. A decision never widens:
 //! what it makes is compared with the version in force before it is taken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::people::actor::{Person, Role, Staff};
 use crate::domain::reason::{self, Reason};
@@ -39,7 +39,7 @@ pub struct Open<'s> {
 }
 
 /// What a decision does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decided {
     /// Whose word it is.
     pub word: Word,
@@ -52,7 +52,7 @@ pub struct Decided {
 }
 
 /// Why nothing is decided.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Undecided {
     /// Who, when, or which version.
     Refused(&'static Reason),
@@ -61,7 +61,7 @@ pub enum Undecided {
 }
 
 /// What is wrong with a decision, and where.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unsound {
     /// The place in the body: `items`, or `items[0].allow`.
     pub at: String,
@@ -90,18 +90,13 @@ pub fn open<'s>(review: &ReviewId, state: &'s State, now: Timestamp) -> Result<O
 
 /// Names what a reviewer decides on: the environment of the record, and the risks of its scopes.
 pub fn version(environment: &EnvironmentName, record: &Integration, access: &Access, state: &State) -> Digest {
-    let risks: Vec<_> = items(access).map(|(api, rule)| (api, &rule.scope, state.risk(api, &rule.scope))).collect();
+    let risks: Vec<_> = access.standing().map(|(api, rule)| (api, &rule.scope, state.risk(api, &rule.scope))).collect();
     Digest::of_json(&(&record.id, environment, access, risks))
 }
 
-/// The scopes that may be asked for at any time.
-pub fn items(access: &Access) -> impl Iterator<Item = (&ApiName, &ScopeRule)> {
-    access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, rule)))
-}
-
-/// The high-risk ones among them. One that the catalogue does not have counts as high.
+/// The high-risk ones among the scopes that may be asked for at any time. One that the catalogue does not have counts as high.
 pub fn high_risk<'a>(access: &'a Access, state: &'a State) -> impl Iterator<Item = (&'a ApiName, &'a ScopeRule)> {
-    items(access).filter(|(api, rule)| state.risk(api, &rule.scope).is_none_or(|risk| risk == Risk::High))
+    access.standing().filter(|(api, rule)| state.risk(api, &rule.scope).is_none_or(|risk| risk == Risk::High))
 }
 
 /// The roles that have to decide still, in their order.
@@ -139,7 +134,7 @@ pub fn decide(
     }
     let high: BTreeSet<(&ApiName, &Scope)> = high_risk(open.access, state).map(|(api, rule)| (api, &rule.scope)).collect();
     let expected: Vec<(&ApiName, &ScopeRule)> = match word {
-        Word::First => self::items(open.access).collect(),
+        Word::First => open.access.standing().collect(),
         Word::Second => high_risk(open.access, state).collect(),
     };
     let unsound = unsound(items, &expected, &high);
@@ -185,10 +180,12 @@ fn may_decide(word: Word, staff: &Staff, open: &Open<'_>, state: &State) -> Resu
 fn unsound(items: &[ItemDecision], expected: &[(&ApiName, &ScopeRule)], high: &BTreeSet<(&ApiName, &Scope)>) -> Vec<Unsound> {
     let mut found = Vec::new();
     let mut tell = |at: String, message: String| found.push(Unsound { at, message });
+    let rules: BTreeMap<(&ApiName, &Scope), &ScopeRule> =
+        expected.iter().map(|(api, rule)| ((*api, &rule.scope), *rule)).collect();
     let mut seen = BTreeSet::new();
     for (i, item) in items.iter().enumerate() {
         let (api, scope) = item.key();
-        let Some((_, rule)) = expected.iter().find(|(name, rule)| (*name, &rule.scope) == (api, scope)) else {
+        let Some(rule) = rules.get(&(api, scope)) else {
             tell(format!("items[{i}]"), format!("expected a scope of this review, not {scope} of {api}"));
             continue;
         };
@@ -227,7 +224,8 @@ fn unsound(items: &[ItemDecision], expected: &[(&ApiName, &ScopeRule)], high: &B
 fn narrowed(record: &Integration, environment: &EnvironmentName, items: &[ItemDecision]) -> Integration {
     let mut new = record.clone();
     let Some(access) = new.environments.get_mut(environment) else { return new };
-    let of = |api: &ApiName, scope: &Scope| items.iter().find(|item| item.key() == (api, scope));
+    let items: BTreeMap<(&ApiName, &Scope), &ItemDecision> = items.iter().map(|item| (item.key(), item)).collect();
+    let of = |api: &ApiName, scope: &Scope| items.get(&(api, scope)).copied();
     let mut elevated = Vec::new();
     for (api, rules) in access.scopes.iter_mut() {
         rules.retain_mut(|rule| match of(api, &rule.scope).map(|item| (item.decision, &item.allow)) {

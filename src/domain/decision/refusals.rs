@@ -62,13 +62,14 @@ static NEVER: [&Reason; 28] = [
 ];
 
 /// Refusals by the dates of records.
-static DATES: [&Reason; 6] = [
+static DATES: [&Reason; 7] = [
     &reason::CONTRACT_ENDED,
     &reason::CONTRACT_NOT_STARTED,
     &reason::ENVIRONMENT_ENDED,
     &reason::EXCEPTION_PAST_DUE,
     &reason::OWNER_GONE,
     &reason::PARTNER_UNVERIFIED,
+    &reason::REVIEW_OVERDUE,
 ];
 
 impl Request {

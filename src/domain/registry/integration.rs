@@ -406,6 +406,14 @@ impl Integration {
     }
 }
 
+impl Integration {
+    /// Whether it has something of an API in some environment.
+    pub fn names(&self, api: &ApiName) -> bool {
+        let of = |access: &Access| access.scopes.contains_key(api) || access.elevation.iter().any(|one| one.api == *api);
+        self.environments.values().any(of)
+    }
+}
+
 impl Approvers {
     /// One person of a role, and nobody in their place.
     pub const fn one_of(role: crate::domain::people::actor::Role) -> Self {
@@ -414,6 +422,17 @@ impl Approvers {
 }
 
 impl Access {
+    /// The scopes that may be asked for at any time, each with its API.
+    pub fn standing(&self) -> impl Iterator<Item = (&ApiName, &ScopeRule)> {
+        self.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, rule)))
+    }
+
+    /// All scopes, each with its API: those that may be asked for at any time, and those that take an approval.
+    pub fn all_scopes(&self) -> impl Iterator<Item = (&ApiName, &Scope)> {
+        let eligible = self.elevation.iter().map(|one| (&one.api, &one.scope));
+        self.standing().map(|(api, rule)| (api, &rule.scope)).chain(eligible)
+    }
+
     /// The scopes of `api` that take an approval.
     pub fn eligible(&self, api: &ApiName) -> ScopeSet {
         self.elevation.iter().filter(|eligible| eligible.api == *api).map(|eligible| eligible.scope.clone()).collect()

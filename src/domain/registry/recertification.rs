@@ -138,25 +138,6 @@ pub struct CampaignTerms {
     pub on_silence: OnSilence,
 }
 
-impl ReviewCause {
-    /// All causes.
-    pub const ALL: [Self; 7] =
-        [Self::Schedule, Self::ContractEnding, Self::OwnerChange, Self::Widened, Self::Unused, Self::Incident, Self::Campaign];
-
-    /// Its word on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::ContractEnding => "contract-ending",
-            Self::OwnerChange => "owner-change",
-            Self::Widened => "widened",
-            Self::Unused => "unused",
-            Self::Incident => "incident",
-            Self::Campaign => "campaign",
-        }
-    }
-}
-
 impl ItemVerdict {
     /// Its word on the wire.
     pub const fn name(self) -> &'static str {

@@ -25,7 +25,8 @@ use crate::domain::registry::signal::SignalSubject;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
-use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId};
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, IntegrationId};
+use crate::domain::value::scope::Scope;
 
 /// The times from which on silence refuses, by environment.
 pub(super) type ReviewEnds = Vec<(EnvironmentName, Option<Timestamp>)>;
@@ -33,9 +34,8 @@ pub(super) type ReviewEnds = Vec<(EnvironmentName, Option<Timestamp>)>;
 impl IntegrationState {
     /// Everything that opens the next review in an environment, now or later. Nothing where the record in force has no such environment.
     pub fn openings(&self, environment: &EnvironmentName, now: Timestamp) -> Vec<Opening> {
-        let Some(record) = self.current.as_ref().map(|current| &current.record) else { return Vec::new() };
-        let in_record = record.environments.get(environment).is_some();
-        let Some(place) = self.reviews.place(environment).filter(|_| in_record) else { return Vec::new() };
+        let Some((record, _)) = self.access(environment) else { return Vec::new() };
+        let Some(place) = self.reviews.place(environment) else { return Vec::new() };
         let ends = record.contract.ends;
         let completed = place.completed();
         let mut all = vec![place.schedule()];
@@ -199,13 +199,11 @@ impl State {
 
     /// The risks of the scopes of an environment, by the catalogue in force.
     pub(in crate::domain) fn risks(&self, access: &Access) -> BTreeSet<Risk> {
-        let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
-        let all = standing.chain(access.elevation.iter().map(|one| (&one.api, &one.scope)));
-        all.filter_map(|(api, scope)| self.risk(api, scope)).collect()
+        access.all_scopes().filter_map(|(api, scope)| self.risk(api, scope)).collect()
     }
 
     /// The risk of a scope, by the catalogue in force.
-    pub fn risk(&self, api: &crate::domain::value::names::ApiName, scope: &crate::domain::value::scope::Scope) -> Option<Risk> {
+    pub fn risk(&self, api: &ApiName, scope: &Scope) -> Option<Risk> {
         Some(self.apis.get(api)?.current.as_ref()?.record.scopes.get(scope)?.risk)
     }
 

@@ -302,11 +302,7 @@ impl Filters for OfReport {
 }
 
 /// `GET /v1/reviews/report`.
-async fn report(
-    State(broker): State<Broker>,
-    _by: Admitted<Read>,
-    asked: Asked<OfReport>,
-) -> Result<Json<ReportView>, Problem> {
+async fn report(State(broker): State<Broker>, by: Admitted<Read>, asked: Asked<OfReport>) -> Result<Json<ReportView>, Problem> {
     let time = |name: &str, read: fn(&str) -> Result<Timestamp, &'static str>| {
         let told = |message: &str| {
             let (at, reason) = (name.to_owned(), &reason::REQUEST_INVALID);
@@ -321,5 +317,5 @@ async fn report(
         Some("true") => true,
         Some(_) => return Err(Problem::of(&reason::REQUEST_MALFORMED)),
     };
-    Ok(Json(broker.review_report((from, to), names).await?))
+    Ok(Json(broker.review_report(&by.by, (from, to), names).await?))
 }

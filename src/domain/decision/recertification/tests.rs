@@ -107,7 +107,7 @@ impl World {
             allow: Vec::new(),
             reason: Some("needed".into()),
         };
-        items(access).map(one).collect()
+        access.standing().map(one).collect()
     }
 }
 
@@ -254,8 +254,8 @@ proptest! {
         let after = decided.record.map_or(before.clone(), |record| *record);
         let old = &before.environments[&production()];
         if let Some(new) = after.environments.get(&production()) {
-            for (api, rule) in super::items(new) {
-                let was = super::items(old).find(|(name, was)| *name == api && was.scope == rule.scope);
+            for (api, rule) in new.standing() {
+                let was = old.standing().find(|(name, was)| *name == api && was.scope == rule.scope);
                 let (_, was) = was.expect("it stood before");
                 prop_assert!(was.allow == rule.allow || is_within(&was.allow, &rule.allow));
             }
