@@ -20,7 +20,7 @@
 //! **Trust.** Every batch has a MAC under the KEK; a start proves the newest batch and every change, and the head
 //! against the anchor ([`Settings::anchor`]). The tables that lie beside the entries (spent proofs, last uses) have keyed sums, which
 //! every batch writes with the head and a start checks. A running node that finds the head moved proves it in the same way or stops.
-//! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
+//! [`verify_database`] reads everything; [`verify_export`] and [`bundle::verify`] need only the public key.
 //!
 //! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`Kek`]; people's names and free
 //! text in `texts`, by their digest, until a recorded change erases them. Another checkpoint key takes the place of one by a change that
@@ -68,7 +68,7 @@ mod uses;
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
-    Progress, Report, SILENT, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
+    Progress, Report, SILENT, VerifyFault, bundle, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
     verifier_key, verify_database, verify_export,
 };
 pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};

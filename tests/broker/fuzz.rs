@@ -73,3 +73,8 @@ fn mutated_words_of_a_source_of_people_make_sound_people() {
 fn mutated_questions_break_nothing() {
     assert_eq!(drive("question", targets::question).0, 1, "the question is one");
 }
+
+#[test]
+fn mutated_bundles_are_no_evidence() {
+    assert_eq!(drive("bundle", targets::bundle).0, 2, "the two bundles hold");
+}

@@ -5,6 +5,7 @@ mod admin;
 mod approvals;
 mod architecture;
 mod assertions;
+mod bundle;
 mod caching;
 mod certificates;
 mod cli;

@@ -1,7 +1,7 @@
 //! What must hold of any bytes. Each target panics where it does not; a panic below it is a finding as well.
 //!
 //! The seeds were made by `openssl` and a broker of the tests; the keys of that broker's authorities are gone, so whatever counts as one
-//! of its leaves and is not among the seeds is a forgery.
+//! of its leaves and is not among the seeds is a forgery. `cargo test --test broker bundle::write_seeds -- --ignored` writes the bundles.
 
 use carnet::authn::certificate;
 use carnet::authn::svid;
@@ -12,6 +12,8 @@ use carnet::domain::value::digest::Digest;
 use carnet::http::directory::{Filter, body};
 use carnet::issuance::authority::ocsp::Question;
 use carnet::issuance::authority::request::RequestedKey;
+use carnet::journal::bundle::{verify, zip};
+use carnet::journal::tree::note::SignerKey;
 
 const ROOT: &[u8] = include_bytes!("corpus/certificate/ca0.der");
 const ISSUING: &[u8] = include_bytes!("corpus/certificate/leaf1.der");
@@ -22,6 +24,7 @@ const REQUESTS: [&[u8]; 4] = [
     include_bytes!("corpus/request/rsa.csr.der"),
     include_bytes!("corpus/request/ed25519.der"),
 ];
+const BUNDLES: [&[u8]; 2] = [include_bytes!("corpus/bundle/told.zip"), include_bytes!("corpus/bundle/left-out.zip")];
 const NAME: &str = "spiffe://production.127.0.0.1/globex/order-sync";
 
 fn authority() -> Authority {
@@ -75,4 +78,15 @@ pub fn people(data: &[u8]) -> bool {
 /// A question about certificates is bounded. Returns whether it is one.
 pub fn question(data: &[u8]) -> bool {
     Question::read(data).is_ok()
+}
+
+/// An archive has one reading, and nothing holds as evidence but what the key signed. Returns whether it does.
+pub fn bundle(data: &[u8]) -> bool {
+    if let Ok(archive) = zip::read(data) {
+        assert_eq!(zip::write(&archive.files, archive.stamp).as_deref(), Ok(data), "another reading");
+    }
+    let signer = SignerKey::from_seed("test.example/carnet", &[5; 32]).expect("a key");
+    let holds = verify(data, signer.verifier()).is_ok();
+    assert_eq!(holds, BUNDLES.contains(&data), "evidence that nobody gave");
+    holds
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::bundle;
 use super::serve::{invalid, system};
 use crate::broker::passkey::forged;
 use crate::cli::shell::answer::{self, Answer, Failure, cell};
@@ -23,16 +24,16 @@ const BETWEEN_WORDS: Duration = Duration::from_secs(2);
 /// The default path of the configuration.
 pub const CONFIG: &str = "carnet.toml";
 
-/// Arguments of `verify`: a configured journal, or an export.
+/// Arguments of `verify`: a configured journal, an export, or a bundle.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Verify {
-    /// Export to verify; without it, the configured journal
+    /// Export (a folder) or evidence bundle (a .zip) to verify; without it, the configured journal
     #[arg(value_name = "EXPORT", conflicts_with = "config", requires = "key")]
     export: Option<PathBuf>,
     /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
-    /// Verifier key: required for an export; a configured journal must sign with it
+    /// Verifier key: required for an export or bundle; a configured journal must sign with it
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
     /// Last checkpoint that you kept; all its entries must still be there
@@ -44,6 +45,16 @@ pub struct Verify {
 ///
 /// Exit 1 if something does not verify, with the index of the entry if there is one.
 pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
+    if let (Some(path), Some(key)) = (&args.export, &args.key)
+        && bundle::is_bundle(path)
+    {
+        return match args.checkpoint {
+            None => bundle::verify(path, key),
+            Some(_) => {
+                Err(Failure::usage("--checkpoint is for an export: a bundle does not have the entries between two checkpoints"))
+            }
+        };
+    }
     let kept = args.checkpoint.as_deref().map(text).transpose()?;
     let report = match (&args.export, &args.key) {
         (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref(), &progress()),

@@ -20,9 +20,9 @@ use crate::journal::tree::proof::InclusionProof;
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Verify entries, order, signatures and spent proofs; an export needs only its key
+    /// Verify entries, order, signatures and spent proofs; an export or bundle needs only its key
     #[command(
-        before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
+        before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n  carnet journal verify globex.zip --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Verify(evidence::Verify),
     /// Verify, then write entries, tiles and a signed checkpoint to a new folder

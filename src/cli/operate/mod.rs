@@ -1,5 +1,6 @@
 //! Commands of operators: run and check a server, and manage its keys and its journal.
 
+pub mod bundle;
 pub mod ca;
 pub mod dev;
 pub mod doctor;

@@ -62,6 +62,16 @@ impl Timestamp {
         if self.0 % DAY == 0 && self.0 >= DAY { self.minus(Seconds::days(1)).first_day() } else { self.to_string() }
     }
 
+    /// Year, month, day, hour, minute and second of UTC.
+    pub fn civil(self) -> [u32; 6] {
+        let time = jiff::Timestamp::from_second(self.0).unwrap_or_default();
+        let civil = jiff::tz::Offset::UTC.to_datetime(time);
+        let day =
+            [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()].map(i8::unsigned_abs).map(u32::from);
+        let [month, day, hour, minute, second] = day;
+        [u32::from(civil.year().unsigned_abs()), month, day, hour, minute, second]
+    }
+
     /// How much later than `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Seconds {
         Seconds(u32::try_from((self.0 - earlier.0).max(0)).unwrap_or(u32::MAX))

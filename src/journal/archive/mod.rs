@@ -16,6 +16,7 @@
 
 pub mod segment;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -176,12 +177,37 @@ impl Journal {
             return Ok(Some(body));
         }
         let Some(segment) = self.view().state.archive.holding(index).cloned() else { return Ok(None) };
-        let bundle = self.bundle(&segment, index).await?;
+        let bundle = self.sealed_bundle(&segment, index).await?;
         Ok(bundle.into_iter().zip(index / BUNDLE * BUNDLE..).find(|(_, at)| *at == index).map(|(body, _)| body))
     }
 
+    /// The exact bytes of these entries, in the database or in their segments; those that the log lacks are missing.
+    pub async fn bodies(&self, indexes: &BTreeSet<u64>) -> Result<BTreeMap<u64, String>, Unavailable> {
+        self.running()?;
+        let mut bodies = BTreeMap::new();
+        let archive = self.view().state.archive.clone();
+        // The bundle of the entry before: neighbours are in the same one.
+        let mut open: (u64, Vec<String>) = (0, Vec::new());
+        for index in indexes.iter().copied() {
+            let begins = index / BUNDLE * BUNDLE;
+            let body = match (self.reader().body(index).await?, archive.holding(index)) {
+                (Some(body), _) => Some(body),
+                // It may have left since the segments were looked at.
+                (None, None) => self.body(index).await?,
+                (None, Some(segment)) => {
+                    if open.0 != begins || open.1.is_empty() {
+                        open = (begins, self.sealed_bundle(segment, index).await?);
+                    }
+                    open.1.iter().zip(begins..).find(|(_, at)| *at == index).map(|(body, _)| body.clone())
+                }
+            };
+            bodies.extend(body.map(|body| (index, body)));
+        }
+        Ok(bodies)
+    }
+
     /// The entries of the bundle that holds `index`, from their segment.
-    async fn bundle(&self, segment: &Segment, index: u64) -> Result<Vec<String>, Unavailable> {
+    async fn sealed_bundle(&self, segment: &Segment, index: u64) -> Result<Vec<String>, Unavailable> {
         let (shelf, from) = (self.shelf().clone(), segment.clone());
         let read = async {
             let bodies = blocking(move || shelf.bundle(&from, index)).await??;
@@ -248,7 +274,7 @@ impl Journal {
             let Some(last) = at.checked_sub(1).filter(|last| *last >= query.from) else { break };
             let Some(segment) = archive.holding(last) else { break };
             let begins = last / BUNDLE * BUNDLE;
-            let bundle: Vec<(String, u64)> = self.bundle(segment, last).await?.into_iter().zip(begins..).collect();
+            let bundle: Vec<(String, u64)> = self.sealed_bundle(segment, last).await?.into_iter().zip(begins..).collect();
             for (json, index) in bundle.into_iter().rev() {
                 if index >= at || index < query.from || entries.len() >= limit {
                     continue;
@@ -275,7 +301,7 @@ impl Journal {
             for _ in 0..BUNDLES {
                 let Some(segment) = archive.holding(at).filter(|_| at < until && entries.len() < limit) else { break };
                 let begins = at / BUNDLE * BUNDLE;
-                for (json, index) in self.bundle(segment, at).await?.into_iter().zip(begins..) {
+                for (json, index) in self.sealed_bundle(segment, at).await?.into_iter().zip(begins..) {
                     if index < at || index >= until || entries.len() >= limit {
                         continue;
                     }

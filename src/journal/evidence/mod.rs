@@ -8,9 +8,12 @@
 //! Entries that were cut off at the end show only against a checkpoint that was kept elsewhere: without one, [`Report::kept`] is none.
 //! An export is signed only after all of the journal was found to hold, so an attacker who can write SQL gets no signature.
 //!
-//! These functions are for commands: they read and write files on the thread that calls them.
+//! [`bundle`] makes evidence of one case for a reader who is to have that alone, and proves such a bundle.
+//!
+//! The functions here are for commands: they read and write files on the thread that calls them.
 
 mod beside;
+pub mod bundle;
 mod chain;
 mod export;
 mod exported;

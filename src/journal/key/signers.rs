@@ -18,7 +18,7 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 
 /// The kind of the change.
-pub(super) const SUCCEEDED: &str = "checkpoint-key.succeeded";
+pub(in crate::journal) const SUCCEEDED: &str = "checkpoint-key.succeeded";
 
 /// The time for which checkpoints have the signature of the previous key as well.
 pub const HANDOVER: Seconds = Seconds::days(90);
@@ -192,7 +192,12 @@ impl Signers {
         checkpoint.signed(&self.signing(now))
     }
 
-    /// The same of a checkpoint that is kept with its epoch.
+    /// Signs a checkpoint with the key alone. The note is the same each time, until another key succeeds it.
+    pub fn sign_alone(&self, checkpoint: &Checkpoint) -> Result<String, NoteFault> {
+        checkpoint.signed(&[&self.current])
+    }
+
+    /// Signs a checkpoint that is kept with its epoch, as [`Self::sign`] does.
     pub fn sign_kept(&self, kept: &Kept, now: Timestamp) -> Result<String, NoteFault> {
         let text = kept.text();
         if Kept::parse(&text)? != *kept {
@@ -237,11 +242,21 @@ pub fn name(number: usize) -> BlobName {
 
 /// The succession that an entry states, and when.
 pub fn stated(entry: &[u8]) -> Option<(Succession, Timestamp)> {
+    let (statement, time) = said(entry)?;
+    Some((Succession::read(&statement).ok()?, time))
+}
+
+/// The statement of a succession that an entry has. Its signatures are not verified.
+pub fn statement(entry: &[u8]) -> Option<String> {
+    said(entry).map(|(statement, _)| statement)
+}
+
+fn said(entry: &[u8]) -> Option<(String, Timestamp)> {
     // Few of many entries are worth parsing.
     std::str::from_utf8(entry).ok().filter(|text| text.contains(SUCCEEDED))?;
     let Ok(Entry::Change(entry)) = Entry::parse(entry) else { return None };
     let Change::Journal(JournalChange::CheckpointKeySucceeded { statement }) = &entry.change.what else { return None };
-    Some((Succession::read(statement).ok()?, entry.time))
+    Some((statement.clone(), entry.time))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod answers;
 mod archive;
 mod beside;
+mod bundle;
 mod clock;
 mod evidence;
 mod faults;
