@@ -232,6 +232,11 @@ impl Command {
     fn has_markdown(&self) -> bool {
         matches!(self, Self::Plan(_) | Self::Drift(_))
     }
+
+    /// Whether it can answer with a page.
+    fn has_html(&self) -> bool {
+        matches!(self, Self::Review(review::Review::Report { .. }))
+    }
 }
 
 /// Runs the program.
@@ -254,6 +259,10 @@ fn run(arguments: Vec<OsString>) -> Exit {
     };
     if cli.output == Format::Markdown && !cli.command.has_markdown() {
         let failure = Failure::usage("this command has no Markdown").fix("-o markdown is for plan and drift");
+        return answer::complain(&failure, Format::Table);
+    }
+    if cli.output == Format::Html && !cli.command.has_html() {
+        let failure = Failure::usage("this command has no page in HTML").fix("-o html is for review report");
         return answer::complain(&failure, Format::Table);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

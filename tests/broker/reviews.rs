@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::program::Program;
 use crate::world::days::Day;
 use crate::world::{Answer, World, records};
 
@@ -357,4 +358,9 @@ async fn an_incident_opens_reviews_and_reviewers_are_told_to_few() {
     assert!(!report.to_string().contains("omar"), "{report}");
     let report = world.admin_get("/v1/reviews/report?names=true", "alan").await;
     assert_eq!(report["reviews"][0]["decisions"][0]["by"]["id"], json!("omar"), "{report}");
+    let page = Program::of(&world, "alan").run(&["review", "report", "-o", "html"]).await.ended(0).stdout;
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
+    assert!(page.contains("reviewer 1") && page.contains("orders:list") && !page.contains("omar"), "{page}");
+    let refused = Program::of(&world, "alan").run(&["review", "list", "-o", "html"]).await.ended(2);
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("-o html is for review report"), "{refused:?}");
 }

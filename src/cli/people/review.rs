@@ -11,6 +11,7 @@ use crate::cli::shell::reach::{Admin, Reach};
 use crate::cli::shell::url;
 use crate::domain::registry::recertification::{ItemVerdict, ReviewId};
 use crate::domain::value::names::PartnerName;
+use crate::journal::bundle::html;
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -46,7 +47,7 @@ pub enum Review {
     Start(Start),
     /// Report who decided what, when and why
     #[command(
-        before_help = "Examples:\n  carnet review report --from 2026-10-01 --to 2026-12-31 -o json\n  carnet review report --names"
+        before_help = "Examples:\n  carnet review report --from 2026-10-01 --to 2026-12-31 -o json\n  carnet review report --from 2026-10-01 -o html > reviews.html\n  carnet review report --names"
     )]
     Report {
         /// First day
@@ -317,7 +318,8 @@ async fn report(admin: &Admin, (from, to): (Option<String>, Option<String>), nam
     };
     let heads = ["REVIEW", "CAUSE", "COMPLETED", "BY", "SCOPES"];
     text += &table(&heads, &all(&report["reviews"]).map(row).collect::<Vec<_>>());
-    Ok(Answer::of(report, text))
+    let page = html::page("Reviews of access", &report);
+    Ok(Answer::of(report, text).html(page))
 }
 
 async fn figures(admin: &Admin) -> Result<Answer, Failure> {
