@@ -58,6 +58,11 @@ const FOLLOWED: Duration = Duration::from_millis(300);
 /// The most that one load may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The looks at a server that has just started, the time between two, and the CPU milliseconds between them that count as nothing.
+const MOST_LOOKS: usize = 120;
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+const LITTLE: f64 = 20.0;
+
 /// One column of the table: a name and a figure for each row, in the order of the rows.
 type Column = Vec<(&'static str, f64)>;
 
@@ -114,6 +119,7 @@ async fn measured((integrations, of_one): (usize, usize), revocations: usize, is
         ("start to ready, ms", bench.server.ready_after()),
         ("RSS when ready, MB", clock::status_kilobytes(bench.server.pid(), "VmRSS") as f64 / 1e3),
     ];
+    column.push(("CPU after that, until it is quiet, ms", quiet(&bench.server).await));
     let mut left = issued;
     while left > 0 {
         let portion = left.min(PORTION);
@@ -139,6 +145,26 @@ async fn measured((integrations, of_one): (usize, usize), revocations: usize, is
     drop(again);
     column.push(("carnet journal verify, s", verified(&installation.world)));
     column
+}
+
+/// Waits until the server does nothing by itself any more: it counts what the log has since its last start. Returns what that took.
+///
+/// Otherwise that work would be counted as part of the first requests.
+async fn quiet(server: &Server) -> f64 {
+    let used = || {
+        let (user, kernel) = clock::user_and_system(server.pid());
+        (user + kernel) / 1e3
+    };
+    let (begun, mut before) = (used(), used());
+    for _ in 0..MOST_LOOKS {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = used();
+        if now - before < LITTLE {
+            return before - begun;
+        }
+        before = now;
+    }
+    panic!("the server is still at work after two minutes");
 }
 
 /// Seconds that a proof of the whole journal takes.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::Broker;
 use super::exception::{extended, without_closed};
 use super::failure::Failure;
+use super::offboarding::returned;
 use super::recertification::unreviewed;
 use super::view::approval::{
-    ApprovalView, AroundView, CampaignView, ClosingView, DeedView, EnrolmentView, FindingView, Lacks, MissingReviewView,
-    OwnersView, ReviewView, SeverityView, StopView, StoppedView,
+    ApprovalView, AroundView, CampaignView, ClosingView, DeedView, EnrolmentView, ErasingView, FindingView, Lacks,
+    MissingReviewView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
 };
 use super::view::gain::Gain;
+use super::view::offboarding::{self, OffboardingView};
 use super::view::record::{DifferenceView, place};
 use super::view::suspension::{self, SuspensionView};
 use super::words::{Words, names, sealed};
@@ -24,6 +26,7 @@ use crate::domain::reason::ReasonCode;
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
 use crate::domain::registry::integration::{Integration, StaticSecret};
+use crate::domain::state::offboarding::Case;
 use crate::domain::state::recertification::Campaign;
 use crate::domain::state::{Held, Revocation, State, Suspension, Versioned};
 use crate::domain::value::clock::Timestamp;
@@ -48,6 +51,10 @@ enum Content<'a> {
     Exception(&'a ExceptionId, &'a StaticSecret),
     /// A campaign of reviews that would start.
     Campaign(&'a Campaign),
+    /// Texts that would be forgotten.
+    Erasure(&'a [Text]),
+    /// An offboarding that would be signed off, or given up.
+    Offboarding(&'a Case),
     /// A machine that would get its first certificate.
     Enrolment(IntegrationId, EnvironmentName),
     /// A version that neither waits nor is in force any more.
@@ -80,6 +87,9 @@ impl Broker {
             let both = std::iter::once(&mut proposed.record).chain(&mut proposed.in_force);
             wanted.extend(both.flat_map(Record::texts_mut).filter_map(|text| text.digest()));
         }
+        if let Content::Offboarding(case) = &content {
+            wanted.extend(sealed(offboarding::registered(case, &view.state)));
+        }
         let words = Words::of(self, wanted).await?;
         // A record may be a megabyte. It is never read and checked on a thread that serves tokens.
         let (broker, view, id) = (self.clone(), Arc::clone(&view), id.clone());
@@ -101,6 +111,8 @@ impl Broker {
             Content::Enrolment(id, place) => shown.enrolment = Some(enrolment(id, place, state)),
             Content::Exception(id, secret) => shown.exception = Some(exception(id, secret, (state, words))),
             Content::Campaign(campaign) => shown.campaign = Some(CampaignView::of(campaign, state, now)),
+            Content::Erasure(texts) => shown.texts = Some(texts.iter().map(|text| ErasingView::of(text, words)).collect()),
+            Content::Offboarding(case) => shown.offboarding = Some(OffboardingView::of(case, (state, words), now)),
             Content::Gone => {}
         }
         shown.integration = around(approval, state).map(|record| integration(record, words));
@@ -123,7 +135,8 @@ impl Broker {
         let differences = (!proposed.is_in_force).then(|| {
             let in_force = proposed.in_force.as_ref().map(|record| without_closed(record, state));
             let found = record::compare(in_force.as_ref(), &without_closed(&proposed.record, state), &mut effort);
-            let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
+            let mut found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
+            found.extend(returned(&proposed.record, proposed.in_force.as_ref(), state));
             found.into_iter().map(|one| difference(one, &erased, (&proposed.record, state, now))).collect()
         });
         let findings = self.findings(proposed.record.clone(), state);
@@ -173,6 +186,8 @@ impl Content<'_> {
             Self::Suspensions(lifts) => suspension::texts(*lifts).collect(),
             Self::Revocation(revocation) => names(&revocation.by).chain([&revocation.reason]).collect(),
             Self::Exception(_, secret) => vec![&secret.owner],
+            Self::Erasure(texts) => texts.iter().collect(),
+            Self::Offboarding(case) => offboarding::texts(case).collect(),
             Self::Campaign(_) | Self::Enrolment(..) | Self::Gone => Vec::new(),
         }
     }
@@ -213,6 +228,8 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         enrolment: None,
         exception: None,
         campaign: None,
+        offboarding: None,
+        texts: None,
         reviews_needed: None,
         integration: None,
     }
@@ -225,13 +242,14 @@ pub fn texts(approval: &Approval) -> impl Iterator<Item = &Text> {
     names(&approval.requested_by).chain(&approval.reason).chain(barred).chain(of_reviews)
 }
 
-/// The name of the approval's subject. For a lift it is the revoked target.
+/// The name of the approval's subject. For a lift it is the revoked target, for an offboarding who is offboarded.
 ///
-/// The id of a revocation tells a reader nothing.
+/// The id of a revocation or an offboarding tells a reader nothing.
 pub fn subject(approval: &Approval, state: &State) -> String {
+    let case = state.offboardings.find(&approval.subject).map(|case| case.about.to_string());
     match lifts(approval, state) {
         Some(revocation) => revocation.target.key().as_str().to_owned(),
-        None => approval.subject.clone(),
+        None => case.unwrap_or_else(|| approval.subject.clone()),
     }
 }
 
@@ -244,13 +262,16 @@ fn removes(approval: &Approval, state: &State) -> bool {
 fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
     match approval.kind {
         Kind::Lift => state.revocations.get(approval.subject.as_str()),
-        Kind::Api
+        Kind::Abort
+        | Kind::Api
         | Kind::Change
         | Kind::Enrolment
         | Kind::Environment
+        | Kind::Erasure
         | Kind::Exception
         | Kind::Guardrail
         | Kind::Integration
+        | Kind::Offboarding
         | Kind::Partner
         | Kind::Resume
         | Kind::Review => None,
@@ -284,6 +305,8 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
         Kind::Exception => closing(approval, state).map(|(id, secret)| Content::Exception(id, secret)),
         Kind::Review => state.recertification.campaign(named).map(|(_, campaign)| Content::Campaign(campaign)),
+        Kind::Erasure => state.erasure(&approval.id).map(Content::Erasure),
+        Kind::Abort | Kind::Offboarding => state.offboardings.find(named).map(Content::Offboarding),
         // Its subject and reason say all that there is.
         Kind::Environment => None,
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
@@ -341,12 +364,15 @@ fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> 
     let id: IntegrationId = match approval.kind {
         Kind::Exception | Kind::Resume => approval.subject.parse().ok()?,
         Kind::Enrolment => enrolled(approval)?.0,
-        Kind::Api
+        Kind::Abort
+        | Kind::Api
         | Kind::Change
         | Kind::Environment
+        | Kind::Erasure
         | Kind::Guardrail
         | Kind::Integration
         | Kind::Lift
+        | Kind::Offboarding
         | Kind::Partner
         | Kind::Review => return None,
     };

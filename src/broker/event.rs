@@ -28,6 +28,7 @@ use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
+use crate::domain::log::offboarding::OffboardingChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::recertification::RecertificationChange;
@@ -121,6 +122,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | SignalChange::Dismissed { .. },
         )
         | Change::Recertification(RecertificationChange::Decided { .. } | RecertificationChange::CampaignStarted { .. })
+        | Change::Offboarding(OffboardingChange::Started { .. })
         | Change::Revocation(RevocationChange::Added { .. }) => true,
         Change::Elevation(ElevationChange::Asked { .. })
         | Change::Integration(
@@ -180,8 +182,19 @@ fn reason(change: &Change) -> Option<&Text> {
             | GuardrailChange::RemovalAsked { .. }
             | GuardrailChange::Removed { .. },
         )
+        | Change::Offboarding(
+            OffboardingChange::DependenciesFound { .. }
+            | OffboardingChange::Acknowledged { .. }
+            | OffboardingChange::Tested { .. }
+            | OffboardingChange::Waiting { .. }
+            | OffboardingChange::SignOffAsked { .. }
+            | OffboardingChange::AbortAsked { .. }
+            | OffboardingChange::Aborted { .. }
+            | OffboardingChange::Closed { .. }
+            | OffboardingChange::Registered { .. },
+        )
         | Change::Dates(DatesChange::Noticed { .. })
-        | Change::Text(TextChange::Erased { .. }) => false,
+        | Change::Text(TextChange::EraseAsked { .. } | TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)
 }
@@ -228,6 +241,7 @@ fn actor(actor: &Actor) -> Value {
         Actor::Workload(integration) => json!({"integration": integration}),
         Actor::Operator => json!("operator"),
         Actor::Broker => json!("broker"),
+        Actor::Api(api) => json!({"api": api}),
         Actor::Directory => json!("directory"),
     }
 }

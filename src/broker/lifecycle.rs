@@ -8,6 +8,7 @@ use super::owners::ensure_fit;
 use super::review::ask;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::decision::longest;
+use crate::domain::decision::stopped;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::staff::StaffChange;
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
@@ -15,7 +16,7 @@ use crate::domain::reason;
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::integration::Kept;
 use crate::domain::state::taken::{Conflict, Holder};
-use crate::domain::state::{Phase, State};
+use crate::domain::state::{Party, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApprovalId, IntegrationId};
@@ -42,6 +43,7 @@ impl Broker {
         };
         let decide = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
             let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+            stopped::open_still(&Party::Integration(id.clone()), state).map_err(Failure::Stopped)?;
             let phase = integration.phase();
             let held = integration.held.as_ref().filter(|_| phase == Phase::Draft);
             let held =

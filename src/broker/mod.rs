@@ -16,6 +16,7 @@ mod dates;
 pub mod delivery;
 pub mod desk;
 pub mod directory;
+mod dossier;
 pub mod drift;
 pub mod effect;
 mod effects;
@@ -23,6 +24,7 @@ pub mod elevation;
 pub mod elevation_view;
 pub mod enrolment;
 mod environment;
+mod erasure;
 pub mod event;
 mod exception;
 pub mod exchange;
@@ -44,6 +46,8 @@ mod model;
 mod narrowing;
 pub mod needs;
 mod non_use;
+pub mod offboarding;
+mod offboarding_run;
 pub mod owners;
 pub mod passkey;
 pub mod people;
@@ -138,6 +142,8 @@ pub struct Gateways {
     pub views: viewed::Views,
     /// Runs long work of people who only read.
     pub reading: reading::Reading,
+    /// The turn of who takes the steps of offboardings.
+    pub offboarding_turn: tokio::sync::Mutex<()>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of unguessable bytes.

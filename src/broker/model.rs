@@ -8,6 +8,7 @@
 //! [`oracle`] holds the contract: who has to have said yes before something is active, wider, lifted or closed. It reads no slots, no
 //! barred people and no standings of the code. Each state that is reached is held against it.
 
+mod ends;
 mod oracle;
 mod reviews;
 mod steps;
@@ -112,7 +113,7 @@ struct Family {
     effects: &'static [&'static str],
 }
 
-fn families() -> [Family; 6] {
+fn families() -> [Family; 7] {
     let family = |name, first: &[Step], steps: &[Vec<Step>], effects| Family {
         name,
         first: first.to_vec(),
@@ -190,6 +191,20 @@ fn families() -> [Family; 6] {
                 vec![Step::Wait],
             ],
             &["reviewed", "reviewed by two", "campaign"],
+        ),
+        family(
+            "ends",
+            &[],
+            &[
+                by(&[Sven, Robot, Olga], Step::Offboard),
+                by(&[Olga, Bob, Adam, Robot], Step::AskAbort),
+                by(&[Olga], |who| Step::Apply(who, Doc::Wider)),
+                by(&[Olga], |who| Step::AskResume(who, Subject::Integration)),
+                by(&[Bob], |who| Step::Suspend(who, Subject::Integration)),
+                by(&[Olga], Step::CloseException),
+                vec![Step::Over],
+            ],
+            &["aborted", "ended"],
         ),
     ]
 }

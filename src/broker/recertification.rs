@@ -7,6 +7,7 @@ use super::Broker;
 use super::failure::{Failure, Fault};
 use super::review::ask;
 use crate::domain::decision::recertification::{self, Decided, Undecided};
+use crate::domain::decision::stopped;
 use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::people::actor::{Authorized, DecideReview, StartReviews};
 use crate::domain::reason;
@@ -14,7 +15,7 @@ use crate::domain::record::{self, Located, Record};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::integration::OnSilence;
 use crate::domain::registry::recertification::{CAMPAIGN_DAYS, CampaignTerms, ItemDecision, ReviewId};
-use crate::domain::state::State;
+use crate::domain::state::{Party, State};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
@@ -88,7 +89,9 @@ impl Broker {
             recertification::decide(id, staff, (said.version, &said.items), state, now)
         };
         let mut done = None;
-        let decide = |_: &State, _: Timestamp, judged: &Result<Decided, Undecided>| {
+        let party = Party::Integration(id.integration.clone());
+        let decide = |state: &State, _: Timestamp, judged: &Result<Decided, Undecided>| {
+            stopped::open_still(&party, state).map_err(Failure::Stopped)?;
             let decided = judged.clone()?;
             let change = RecertificationChange::Decided {
                 review: id.clone(),

@@ -14,6 +14,7 @@ use super::exception::{extended, without_closed};
 use super::failure::{Failure, Fault, collisions, failed};
 use super::guardrail::{self, Hand};
 use super::judged::Judged;
+use super::offboarding::returned;
 use super::owners;
 use super::plan::{self, Action, Item, Plan};
 use super::recertification::unreviewed;
@@ -242,8 +243,10 @@ impl Broker {
         }
         let against = in_force.as_ref().or(newest.as_ref()).map(|stored| joined(stored.clone(), rows).0);
         let differences = {
-            let against = against.as_ref().map(|against| without_closed(against, state));
-            record::compare(against.as_ref(), &without_closed(&new, state), effort)?
+            let current = against.as_ref().map(|against| without_closed(against, state));
+            let mut found = record::compare(current.as_ref(), &without_closed(&new, state), effort)?;
+            found.extend(returned(&new, against.as_ref(), state));
+            found
         };
         let gains = differences.iter().map(|one| Gain::of(&new, one, state)).collect();
         let mut rows = Vec::new();

@@ -67,11 +67,14 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
             let held = held.filter(|held| waits(held.approval.as_ref()));
             held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort))
         }
-        Kind::Enrolment
+        Kind::Abort
+        | Kind::Enrolment
         | Kind::Environment
+        | Kind::Erasure
         | Kind::Exception
         | Kind::Guardrail
         | Kind::Lift
+        | Kind::Offboarding
         | Kind::Partner
         | Kind::Resume
         | Kind::Review => None,

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::failure::Failure;
+use crate::domain::decision::stopped;
 use crate::domain::people::actor::Staff;
-use crate::domain::reason::{self, Reason};
+use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::registry::approval::Standing;
-use crate::domain::state::{Held, State, Versioned};
+use crate::domain::state::{Held, Party, State, Versioned};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ApprovalId;
@@ -108,14 +110,21 @@ pub(super) fn base(new: &Record, state: &State) -> Base {
     .unwrap_or_default()
 }
 
-/// Refuses to let a person apply a version of a record that is managed elsewhere: by this version, the one in force, or the one that waits.
-pub(super) fn ensure_may_apply(by: &Staff, new: &Record, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+/// Refuses a version of a record whose subject is being offboarded or was, and to let a person apply one that is managed elsewhere: by this
+/// version, the one in force, or the one that waits.
+pub(super) fn ensure_may_apply(by: &Staff, new: &Record, state: &State, now: Timestamp) -> Result<(), Failure> {
+    let party = match new {
+        Record::Integration(integration) => Some(Party::Integration(integration.id.clone())),
+        Record::Partner(partner) => Some(Party::Partner(partner.name.clone())),
+        Record::Api(_) | Record::Guardrail(_) => None,
+    };
+    party.map_or(Ok(()), |party| stopped::open_still(&party, state)).map_err(Failure::Stopped)?;
     if by.machine {
         return Ok(());
     }
     let (in_force, waiting) = managed(new, state);
     let is_managed = new.managed_by().is_some() || in_force || (waiting && !is_turned_down(new, state, now));
-    if is_managed { Err(&reason::RECORD_MANAGED) } else { Ok(()) }
+    if is_managed { Err((&reason::RECORD_MANAGED).into()) } else { Ok(()) }
 }
 
 /// Whether the version in force is managed elsewhere, and whether the one that waits is. It copies nothing.

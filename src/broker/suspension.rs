@@ -52,6 +52,10 @@ impl Broker {
         let committed = self
             .change_by(by, request, |state, _now| {
                 state.suspensions(party).ok_or(&reason::NOT_FOUND)?;
+                // A suspension beside an offboarding that may be given up counts; after the end there is nothing to suspend.
+                if let Some(ending) = state.ending(party).filter(|ending| ending.is_over()) {
+                    return Err(Failure::State(format!("{party} was {}.", ending.told())));
+                }
                 known(environments, state)?;
                 reach = Some(Reach::of_suspension(party, environments, state));
                 let (id, reason, environments) = (Some(id.clone()), Text::from(why), environments.clone());

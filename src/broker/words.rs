@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::Broker;
-use super::view::person::{ActorView, OtherView, PersonView, WorkloadView};
+use super::view::person::{ActorView, ApiActorView, OtherView, PersonView, WorkloadView};
 use crate::domain::people::actor::{Actor, Person};
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
@@ -41,6 +41,7 @@ impl Words {
             Actor::Staff(person) => ActorView::Person(self.person(person)),
             Actor::Machine(person) => ActorView::Person(PersonView { machine: Some(true), ..self.person(person) }),
             Actor::Workload(integration) => ActorView::Workload(WorkloadView { integration: integration.clone() }),
+            Actor::Api(api) => ActorView::Api(ApiActorView { api: api.clone() }),
             Actor::Operator => ActorView::Other(OtherView::Operator),
             Actor::Broker => ActorView::Other(OtherView::Broker),
             Actor::Directory => ActorView::Other(OtherView::Directory),

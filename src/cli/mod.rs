@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, partner, probe, records,
-    review, revoke, signal, status, webhook, whoami,
+    approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, offboard, partner, probe,
+    records, review, revoke, signal, status, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -162,6 +162,18 @@ enum Command {
         before_help = "Examples:\n  carnet signal list --held\n  carnet signal send globex/order-sync compromised --reason \"a stolen laptop\""
     )]
     Signal(signal::Signal),
+    /// Offboard partners and integrations, for good and with evidence
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet offboard start globex/order-sync --confirm globex/order-sync --reason \"the contract is over\"\n  carnet offboard list"
+    )]
+    Offboard(offboard::Offboard),
+    /// Register and list what an offboarding has to wait for
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet dependency add globex/order-sync --api orders-api --environment production --what \"a line of the allow list\"\n  carnet dependency list"
+    )]
+    Dependency(offboard::Dependencies),
     /// List, check and report guardrails: what must never be granted
     #[command(subcommand, before_help = "Examples:\n  carnet guardrail list\n  carnet guardrail check -f guardrails/")]
     Guardrail(guardrail::Guardrail),
@@ -301,6 +313,8 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Environment(verb) => environment::run(verb, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
+        Command::Offboard(verb) => offboard::run(verb, reach).await,
+        Command::Dependency(verb) => offboard::dependencies(verb, reach).await,
         Command::Exception(verb) => exception::run(verb, reach).await,
         Command::Review(verb) => review::run(verb, reach).await,
         Command::Guardrail(verb) => guardrail::run(verb, reach).await,

@@ -42,7 +42,7 @@ pub struct Step {
 }
 
 /// The steps, in order.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "mint",
     "call",
     "denied",
@@ -54,6 +54,7 @@ const STEPS: [&str; 12] = [
     "widened",
     "reviewed",
     "owner-left",
+    "offboarded",
     "verified",
 ];
 
@@ -82,6 +83,7 @@ pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
             "widened" => teller.widened().await,
             "reviewed" => teller.reviewed().await,
             "owner-left" => teller.owner_left().await,
+            "offboarded" => teller.offboarded().await,
             _ => teller.verified(&token).await,
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,10 +126,11 @@ impl Token {
 }
 
 /// A sentence about what happened; as an error, about what happened instead.
-type Told = Result<String, String>;
+pub(super) type Told = Result<String, String>;
 
-struct Teller<'a> {
-    stage: &'a Stage,
+/// Who tells the demo, with the clients of its sockets.
+pub(super) struct Teller<'a> {
+    pub(super) stage: &'a Stage,
     admin: OperatorClient,
     public: OperatorClient,
     demo: OperatorClient,
@@ -367,12 +370,12 @@ impl<'a> Teller<'a> {
         send(&self.demo, Call { method, path, bearer: Some(&token.text), ..Call::default() }).await
     }
 
-    async fn staff(&self, method: &str, path: &str, person: &str, body: Option<Value>) -> Result<Reply, String> {
+    pub(super) async fn staff(&self, method: &str, path: &str, person: &str, body: Option<Value>) -> Result<Reply, String> {
         let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
         self.staff_send(method, path, person, body).await
     }
 
-    async fn staff_send(
+    pub(super) async fn staff_send(
         &self,
         method: &str,
         path: &str,
@@ -390,12 +393,12 @@ async fn send(client: &OperatorClient, call: Call<'_>) -> Result<Reply, String> 
     client.call(call).await.map_err(|fault| fault.to_string())
 }
 
-fn json_of(reply: &Reply) -> Value {
+pub(super) fn json_of(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
 }
 
 /// The status and reason of an unexpected answer. Its body may have anything in it, even a token.
-fn seen(reply: &Reply) -> String {
+pub(super) fn seen(reply: &Reply) -> String {
     let told = json_of(reply);
     let reason = told["reason"].as_str().or(told["error"].as_str()).unwrap_or("no reason");
     format!("unexpected answer: {} {reason}", reply.status)

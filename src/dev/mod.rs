@@ -7,6 +7,7 @@
 //! The commands `dev` and `demo` are in `cli`; the steps of `demo` are in [`demo`].
 
 pub mod demo;
+mod demo_offboarding;
 mod demo_services;
 mod onboard;
 mod records;

@@ -48,6 +48,7 @@ mod archive;
 mod evidence;
 mod fault;
 mod handle;
+mod issued_to;
 pub mod key;
 mod living;
 mod load;

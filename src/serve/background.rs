@@ -47,6 +47,7 @@ pub async fn consequences(broker: Broker) {
             // Ending a right never waits for this. The journal's own health says what is wrong.
             tracing::warn!("what follows from the journal could not be recorded; trying again");
         }
+        broker.run_offboardings().await;
     }
 }
 

@@ -346,6 +346,7 @@ async fn furnish(
         people: crate::broker::people::People::default(),
         desk: crate::broker::desk::Desk::default(),
         reading: crate::broker::reading::Reading::default(),
+        offboarding_turn: tokio::sync::Mutex::default(),
     });
     Ok((broker, client))
 }

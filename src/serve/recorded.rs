@@ -45,6 +45,7 @@ fn governance(section: &GovernanceSection) -> Governance {
         unused_suspend: other(section.unused_suspend, UNUSED_SUSPEND),
         owner_grace: section.owner_grace,
         reviews: true,
+        offboarding: true,
     }
 }
 

@@ -87,8 +87,11 @@ async fn people_are_told_of_a_date_once_also_over_a_start() {
     }
     let entry = entries(&world).await.pop().expect("an entry");
     assert_eq!((&entry["by"], &entry["subject"]), (&json!("broker"), &json!("dates")));
-    let item = json!({"date": {"of": "contract-ends", "integration": "globex/order-sync"}, "at": end, "days": 0});
-    assert_eq!(entry["items"], json!([item]));
+    let item =
+        |of: &str, at: i64, days: u32| json!({"date": {"of": of, "integration": "globex/order-sync"}, "at": at, "days": days});
+    // Two weeks later an offboarding opens by itself.
+    let opens = item("offboarding-opens", end + 14 * DAY, 14);
+    assert_eq!(entry["items"], json!([opens, item("contract-ends", end, 0)]));
 }
 
 /// A later end is told of by itself, and an end that is taken away is told of no more.

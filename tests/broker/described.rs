@@ -53,24 +53,24 @@ const DIFFERENCES: [(&str, &str); 30] = [
     ("get /v1/partners 200.items[]: no members suspended", "it has several suspensions, in the member suspensions"),
     ("get /v1/partners/{p} 200: no members suspended", "the same"),
     (
-        r#"get /v1/approvals 200.items[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"api", "change", "elevation", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume", "review"}"#,
-        "environments and exceptions are closed by approvals, and reviews are started by one",
+        r#"get /v1/approvals 200.items[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"abort", "api", "change", "elevation", "enrolment", "environment", "erasure", "exception", "guardrail", "integration", "lift", "offboarding", "partner", "resume", "review"}"#,
+        "environments and exceptions are closed by approvals, reviews are started by one, and offboardings are signed off and given up by one",
     ),
     (
-        r#"get /v1/approvals/{id} 200.kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"api", "change", "elevation", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume", "review"}"#,
-        "environments and exceptions are closed by approvals, and reviews are started by one",
+        r#"get /v1/approvals/{id} 200.kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"abort", "api", "change", "elevation", "enrolment", "environment", "erasure", "exception", "guardrail", "integration", "lift", "offboarding", "partner", "resume", "review"}"#,
+        "environments and exceptions are closed by approvals, reviews are started by one, and offboardings are signed off and given up by one",
     ),
     (
-        r#"post /v1/approvals/{id}/reviews 200.kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"api", "change", "elevation", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume", "review"}"#,
-        "environments and exceptions are closed by approvals, and reviews are started by one",
+        r#"post /v1/approvals/{id}/reviews 200.kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"abort", "api", "change", "elevation", "enrolment", "environment", "erasure", "exception", "guardrail", "integration", "lift", "offboarding", "partner", "resume", "review"}"#,
+        "environments and exceptions are closed by approvals, reviews are started by one, and offboardings are signed off and given up by one",
     ),
     (
-        r#"post /v1/records/apply 200.approvals[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"api", "change", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume", "review"}"#,
-        "environments and exceptions are closed by approvals, and reviews are started by one",
+        r#"post /v1/records/apply 200.approvals[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"abort", "api", "change", "enrolment", "environment", "erasure", "exception", "guardrail", "integration", "lift", "offboarding", "partner", "resume", "review"}"#,
+        "environments and exceptions are closed by approvals, reviews are started by one, and offboardings are signed off and given up by one",
     ),
     (
-        r#"post /v1/records/plan 200.approvals[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"api", "change", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume", "review"}"#,
-        "environments and exceptions are closed by approvals, and reviews are started by one",
+        r#"post /v1/records/plan 200.approvals[].kind: words {"api", "change", "elevation", "enrolment", "guardrail", "integration", "lift", "partner", "resume"} became {"abort", "api", "change", "enrolment", "environment", "erasure", "exception", "guardrail", "integration", "lift", "offboarding", "partner", "resume", "review"}"#,
+        "environments and exceptions are closed by approvals, reviews are started by one, and offboardings are signed off and given up by one",
     ),
     (
         r#"get /v1/whoami 200.roles[]: words {"administrator", "auditor", "owner", "security"} became {"administrator", "auditor", "owner", "reporter", "security"}"#,

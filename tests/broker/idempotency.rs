@@ -324,6 +324,24 @@ async fn every_route_that_changes_something_is_done_once() {
         let path = format!("/v1/signals/{}/{verb}", held_signal(&world, number).await);
         seen.post(&format!("/v1/signals/{{id}}/{verb}"), &path, "sven", &why).await;
     }
+    let entries = world.admin_get("/v1/journal?kind=elevation.ended&limit=1", "ann").await;
+    let erase = json!({"digests": [entries["items"][0]["reason"]], "reason": "a drill"});
+    seen.post("/v1/texts/erase", "/v1/texts/erase", "adam", &erase).await;
+    let dependency = json!({"integration": "globex/fourth", "api": "orders-api", "environment": "sandbox", "what": "a drill"});
+    seen.post("/v1/dependencies", "/v1/dependencies", "ann", &dependency).await;
+    let over = json!({"reason": "a drill", "confirm": "globex/fourth"});
+    let path = "/v1/integrations/globex/fourth/offboard";
+    let begun = seen.post("/v1/integrations/{p}/{i}/offboard", path, "sven", &over).await;
+    let path = format!("/v1/offboardings/{}", text(&begun, "id"));
+    let word = json!({"api": "orders-api", "environment": "sandbox", "removed": [], "evidence": "a drill"});
+    seen.post("/v1/offboardings/{id}/acknowledgements", &format!("{path}/acknowledgements"), "olga", &word).await;
+    seen.post("/v1/offboardings/{id}/abort", &format!("{path}/abort"), "ann", &why).await;
+    let partner = records::usual(&world.partner.issuer).replace("globex", "initrode");
+    let partner = partner.split("---\n").nth(1).expect("a partner").to_owned();
+    let applied = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", partner))).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    let over = json!({"reason": "a drill", "confirm": "initrode"});
+    seen.post("/v1/partners/{p}/offboard", "/v1/partners/initrode/offboard", "sven", &over).await;
     let close = json!({"reason": "gone", "confirm": "sandbox"});
     seen.post("/v1/environments/{environment}/close", "/v1/environments/sandbox/close", "adam", &close).await;
 

@@ -52,7 +52,7 @@ const ADMINISTRATOR: &[Role] = &[Administrator];
 type Row = (&'static str, &'static [Role], Asks);
 
 /// `POST`: who may. What is missing here refuses to be a route.
-const POSTS: [Row; 34] = [
+const POSTS: [Row; 40] = [
     // Decisions: a machine never decides, and an old sign-in shows nobody.
     ("/v1/approvals/{id}/reviews", SUBMIT, Recent),
     ("/v1/elevations/{id}/reviews", SUBMIT, Recent),
@@ -64,6 +64,12 @@ const POSTS: [Row; 34] = [
     ("/v1/directory/import", ADMINISTRATOR, Human),
     ("/v1/environments/{environment}/close", ADMINISTRATOR, Human),
     ("/v1/exceptions/{id}/close", OWNER, Human),
+    ("/v1/integrations/{p}/{i}/offboard", SECURITY, Recent),
+    ("/v1/partners/{p}/offboard", SECURITY, Recent),
+    ("/v1/offboardings/{id}/acknowledgements", OWNER, Human),
+    ("/v1/offboardings/{id}/abort", SUBMIT, Human),
+    ("/v1/dependencies", SUBMIT, Human),
+    ("/v1/texts/erase", ADMINISTRATOR, Human),
     // Records, and what is asked for.
     ("/v1/records/plan", SUBMIT, Anybody),
     ("/v1/records/apply", SUBMIT, Anybody),
@@ -98,12 +104,13 @@ const POSTS: [Row; 34] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 34] = [
+const GETS: [&str; 38] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
     "/v1/can-i",
     "/v1/certificates",
+    "/v1/dependencies",
     "/v1/directory",
     "/v1/elevations",
     "/v1/elevations/{id}",
@@ -120,6 +127,9 @@ const GETS: [&str; 34] = [
     "/v1/journal/checkpoint",
     "/v1/journal/proof",
     "/v1/keys",
+    "/v1/offboardings",
+    "/v1/offboardings/{id}",
+    "/v1/offboardings/{id}/dossier",
     "/v1/partners",
     "/v1/partners/{p}",
     "/v1/passkeys",

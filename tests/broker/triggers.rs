@@ -36,6 +36,8 @@ enum Trigger {
     BindingUnused,
     Signal,
     Suspension,
+    Offboarding,
+    PartnerOffboarding,
 }
 
 const fn row(
@@ -47,8 +49,8 @@ const fn row(
     Row { trigger, reason, entry, lifted_by }
 }
 
-/// The rows of the table that exist. Offboarding has none yet.
-const ROWS: [Row; 13] = [
+/// The rows of the table.
+const ROWS: [Row; 15] = [
     row(Trigger::ContractStarts, "contract.not-started", "contract-starts", Some(("apply", "owner"))),
     row(Trigger::ContractEnds, "contract.ended", "contract-ends", Some(("apply", "owner"))),
     row(Trigger::EnvironmentEnds, "environment.ended", "environment-ends", Some(("apply", "owner"))),
@@ -62,6 +64,8 @@ const ROWS: [Row; 13] = [
     row(Trigger::BindingUnused, "binding.unused", "integration.binding-retired", Some(("apply", "owner"))),
     row(Trigger::Signal, "signal.contract-ended", "signal.received", Some(("resume", "security"))),
     row(Trigger::Suspension, "integration.suspended", "integration.suspended", Some(("resume", "security"))),
+    row(Trigger::Offboarding, "integration.offboarding", "offboarding.started", Some(("abort", "security"))),
+    row(Trigger::PartnerOffboarding, "partner.offboarding", "offboarding.started", Some(("abort", "security"))),
 ];
 
 /// A world in which access ends at `moment` by its date, or by what `end` does.
@@ -156,7 +160,11 @@ impl Scene {
                 let repository = if trigger == Trigger::Unused { "456789" } else { "777" };
                 Self { source: None, alone: Some(world), moment: None, repository }
             }
-            Trigger::EnvironmentClosed | Trigger::Signal | Trigger::Suspension => scene(World::start().await, None),
+            Trigger::EnvironmentClosed
+            | Trigger::Signal
+            | Trigger::Suspension
+            | Trigger::Offboarding
+            | Trigger::PartnerOffboarding => scene(World::start().await, None),
         }
     }
 
@@ -173,6 +181,13 @@ impl Scene {
                 post("/v1/signals", json!({"subject": "globex/order-sync", "kind": "contract-ended", "reason": "over"})).await;
             }
             Trigger::Suspension => post(&format!("{INTEGRATION}/suspend"), json!({"reason": "odd"})).await,
+            Trigger::Offboarding => {
+                let body = json!({"reason": "over", "confirm": "globex/order-sync"});
+                post(&format!("{INTEGRATION}/offboard"), body).await;
+            }
+            Trigger::PartnerOffboarding => {
+                post("/v1/partners/globex/offboard", json!({"reason": "over", "confirm": "globex"})).await;
+            }
             Trigger::Unused | Trigger::BindingUnused => {
                 let broker = &world.running.as_ref().expect("runs").broker;
                 for _ in 0..4 {
@@ -278,7 +293,7 @@ async fn noticed(scene: &Scene, row: &Row) {
 #[tokio::test(flavor = "multi_thread")]
 async fn p_18_each_trigger_ends_access_at_its_moment_and_says_why() {
     for row in &ROWS {
-        let scene = Scene::of(row.trigger).await;
+        let scene = Box::pin(Scene::of(row.trigger)).await;
         let world = scene.world();
         match (scene.moment, row.trigger) {
             (Some(moment), Trigger::ContractStarts) => {
@@ -307,7 +322,7 @@ async fn p_18_each_trigger_ends_access_at_its_moment_and_says_why() {
             (None, _) => {
                 let before = scene.token().await;
                 assert!(scene.active(&before).await);
-                scene.act(row.trigger).await;
+                Box::pin(scene.act(row.trigger)).await;
                 scene.refuses(row).await;
                 assert!(!scene.active(&before).await, "{:?}: what was issued is cut", row.trigger);
                 let entries = scene.on_record(row.entry).await;
@@ -324,9 +339,10 @@ async fn p_18_each_trigger_ends_access_at_its_moment_and_says_why() {
 }
 
 /// Reasons of an exchange that are of a record, its partner or its environment, and stand in no row: with the test that has them.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("integration.not-active", "refuses before there was any access"),
-    ("integration.ended", "offboarding does not exist yet"),
+    ("integration.ended", "offboarding.rs: after the sign-off"),
+    ("partner.ended", "offboarding.rs: after the sign-off"),
     ("partner.suspended", "suspensions.rs: of a partner as of an integration"),
     ("signal.use-case-ended", "signals.rs: each kind of signal"),
     ("signal.environment-ended", "signals.rs: each kind of signal"),

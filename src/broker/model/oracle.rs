@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Who;
 use super::steps::{Doc, Step, Taken, World, feed, sync, version_of};
 use crate::domain::fixture::at;
-use crate::domain::registry::approval::{Standing, Verdict};
+use crate::domain::registry::approval::{Kind, Standing, Verdict};
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::OnSilence;
 use crate::domain::registry::recertification::ItemVerdict;
@@ -40,6 +40,10 @@ enum What {
     Removal,
     /// A campaign of reviews whose silence suspends.
     Campaign,
+    /// Giving the offboarding up.
+    Abort,
+    /// Signing it off.
+    SignOff,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +68,8 @@ pub(super) struct Oracle {
     enforced: Option<(Who, i64)>,
     /// Who applied or approved the version in force, or one that it was narrowed from.
     hands: BTreeSet<Who>,
+    /// Who started the offboarding that is open.
+    started: Option<Who>,
     /// The words on the review that is open.
     words: Vec<(Who, ItemVerdict)>,
 }
@@ -183,7 +189,23 @@ impl Oracle {
             }
             Step::StartReviews(who, _) => self.ask(before, taken, (What::Campaign, Needs::Security, *who, Vec::new())),
             Step::Decide(who, verdict) => self.words.push((*who, *verdict)),
-            Step::Discard(_) | Step::Cut(..) | Step::Wait => {}
+            Step::Offboard(who) => {
+                self.started = Some(*who);
+                // Whatever waited is void, but that a static secret is closed.
+                for asked in self.asked.values_mut() {
+                    asked.replaced |= match &asked.what {
+                        What::Version(subject, _) => subject == "globex/order-sync",
+                        What::Resume(lifts) => !lifts.is_disjoint(&of_party(before, super::steps::Subject::Integration)),
+                        What::Lift | What::Enrolment => true,
+                        What::Close | What::Exception | What::Removal | What::Campaign | What::Abort | What::SignOff => false,
+                    };
+                }
+            }
+            Step::AskAbort(who) => {
+                let started = self.started.into_iter().collect();
+                self.ask(before, taken, (What::Abort, Needs::OwnerAndSecurity, *who, started));
+            }
+            Step::Over | Step::Discard(_) | Step::Cut(..) | Step::Wait => {}
         }
     }
 
@@ -197,6 +219,7 @@ impl Oracle {
 
     /// Holds what came about against the contract. Returns what took approvals.
     pub(super) fn judge(&mut self, before: &World, after: &World, step: &Step) -> Vec<&'static str> {
+        self.note_sign_off(after);
         let mut effects = Vec::new();
         let mut must = |holds: bool, effect: &'static str| {
             assert!(holds, "{effect} without its approvals, by {step:?}; asked: {:#?}", self.asked);
@@ -255,6 +278,7 @@ impl Oracle {
                 |asked: &Asked| asked.what == What::Exception && [Who::Olga, Who::Bob].contains(&asked.by) && asked.holds();
             must(self.asked.values().any(by_owner), "exception");
         }
+        self.judge_end(before, after, &mut effects);
         self.judge_guardrail(before, after, step, &mut effects);
         self.judge_review(before, after, step, &mut effects);
         if let Step::Suspend(who, _) = step {
@@ -263,6 +287,43 @@ impl Oracle {
             }
         }
         effects
+    }
+
+    /// The broker asks for the sign-off once nothing else is missing. Who started the offboarding has no word.
+    fn note_sign_off(&mut self, after: &World) {
+        let asked = after.state.approvals.values().filter(|one| one.kind == Kind::Offboarding);
+        for approval in asked {
+            let Some(by) = self.started else { continue };
+            let (what, needs, since) = (What::SignOff, Needs::OwnerAndSecurity, after.now);
+            let fresh = Asked { what, needs, by, without_word: Vec::new(), since, words: Vec::new(), replaced: false };
+            self.asked.entry(approval.id.clone()).or_insert(fresh);
+        }
+    }
+
+    /// What is being offboarded stays as it is until it is given up, by an owner and a person of security who neither started it nor asked; then it
+    /// is suspended. What was signed off, by two who did not start it, has ended for good.
+    fn judge_end(&mut self, before: &World, after: &World, effects: &mut Vec<&'static str>) {
+        let ending = |world: &World| world.state.integrations[&sync()].ending.clone();
+        let version = |world: &World| world.state.integrations[&sync()].current.as_ref().map(|current| current.version);
+        let Some(was) = ending(before) else { return };
+        assert_eq!(version(before), version(after), "it changes while it ends");
+        match ending(after) {
+            Some(is) if is.is_over() && !was.is_over() => {
+                assert!(self.allowed(|what| *what == What::SignOff), "ended without its approvals: {:#?}", self.asked);
+                effects.push("ended");
+            }
+            Some(_) => {}
+            None => {
+                assert!(!was.is_over(), "it comes back after its end");
+                assert!(self.allowed(|what| *what == What::Abort), "given up without its approvals: {:#?}", self.asked);
+                assert!(!of_party(after, super::steps::Subject::Integration).is_empty(), "it comes back suspended");
+                effects.push("aborted");
+                for asked in self.asked.values_mut() {
+                    asked.replaced |= asked.what == What::Abort || asked.what == What::SignOff;
+                }
+                self.started = None;
+            }
+        }
     }
 
     /// A review is completed by an owner who had no hand in the version, and where a scope stays, which is of high risk here, by another person

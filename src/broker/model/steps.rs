@@ -60,6 +60,10 @@ pub(super) enum Step {
     StartReviews(Who, OnSilence),
     /// A word on the review of the integration in force: one decision on all its scopes.
     Decide(Who, ItemVerdict),
+    Offboard(Who),
+    AskAbort(Who),
+    /// Everything of the case is over but people's words.
+    Over,
     /// So long that nobody may answer any more what waits.
     Wait,
 }
@@ -286,6 +290,9 @@ impl World {
             }
             Step::StartReviews(who, on_silence) => self.start_reviews(*who, *on_silence),
             Step::Decide(who, verdict) => self.decide(*who, *verdict),
+            Step::Offboard(who) => self.offboard(*who),
+            Step::AskAbort(who) => self.ask_abort(*who),
+            Step::Over => self.over(),
             Step::Wait => {
                 self.now += 31 * 86_400;
                 (self.now < 100 * 86_400).then(Taken::default)
@@ -542,7 +549,7 @@ impl World {
             next(&world.state, now).or_else(|| next_judged(&world.state, now))
         };
         for _ in 0..20 {
-            let Some(change) = due(self) else { return };
+            let Some(change) = due(self) else { return self.close_signed() };
             self.fold(Actor::Broker, change);
         }
         panic!("consequences without end");
@@ -551,7 +558,18 @@ impl World {
     /// What tells this state from others, without its entries and their order.
     pub(super) fn summary(&self) -> Vec<u8> {
         let state = &self.state;
-        let approvals: Vec<_> = state.approvals.values().filter(|one| one.requested_by.person().is_some()).collect();
+        let approvals: Vec<_> = state
+            .approvals
+            .values()
+            .filter(|one| one.requested_by.person().is_some() || one.kind == Kind::Offboarding)
+            .collect();
+        let cases: Vec<_> = state
+            .offboardings
+            .all()
+            .map(|(id, case)| {
+                (id, &case.by, case.found.is_some(), &case.sign_off, case.abort.as_ref().map(|one| &one.0), case.manifest())
+            })
+            .collect();
         let integrations: Vec<_> = state
             .integrations
             .iter()
@@ -606,7 +624,7 @@ impl World {
         let all = json!([self.now, approvals, integrations, partners, apis, guardrails, stops, closed, cuts]);
         let campaigns: Vec<_> =
             state.recertification.campaigns.iter().map(|(id, one)| json!([id, one.by, one.approval, one.started])).collect();
-        let counts = json!([self.suspensions, self.revocations, campaigns]);
+        let counts = json!([self.suspensions, self.revocations, campaigns, cases]);
         Digest::of_json(&(all, counts)).0.to_vec()
     }
 }

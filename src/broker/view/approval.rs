@@ -3,9 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::offboarding::OffboardingView;
 use super::person::{ActorView, PersonView};
 use super::record::DifferenceView;
 use super::suspension::SuspensionView;
+use crate::broker::words::Words;
 use crate::domain::people::actor::Role;
 use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::approval::{Kind, Standing, Verdict};
@@ -95,6 +97,14 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = CampaignView)]
     pub campaign: Option<CampaignView>,
+    /// The offboarding that it signs off or gives up; for `offboarding` and `abort`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = OffboardingView)]
+    pub offboarding: Option<OffboardingView>,
+    /// The texts that it has forgotten; for `erasure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ErasingView>)]
+    pub texts: Option<Vec<ErasingView>>,
     /// The reviews that must be completed before it comes into force, because it extends the contract.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<MissingReviewView>)]
@@ -190,6 +200,25 @@ pub struct ClosingView {
     pub ends: Timestamp,
     /// How often its end was moved to a later day.
     pub extensions: u32,
+}
+
+/// A text that would be forgotten.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ErasingText)]
+pub struct ErasingView {
+    /// `text:` and its digest.
+    pub digest: String,
+    /// The text; null once it is forgotten.
+    #[schema(required)]
+    pub text: Option<String>,
+}
+
+impl ErasingView {
+    /// A text with its digest.
+    pub fn of(text: &Text, words: &Words) -> Self {
+        let digest = text.digest().map(|digest| digest.to_string()).unwrap_or_default();
+        Self { digest, text: words.plain(text).map(str::to_owned) }
+    }
 }
 
 /// A review of an approval.

@@ -8,6 +8,7 @@ pub mod approval;
 pub mod approvals;
 pub mod elevation;
 pub mod gain;
+pub mod offboarding;
 pub mod person;
 pub mod recertification;
 pub mod record;

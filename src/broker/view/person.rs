@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::value::names::{IntegrationId, Issuer};
+use crate::domain::value::names::{ApiName, IntegrationId, Issuer};
 
 /// A person at the company's identity provider.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
@@ -30,6 +30,8 @@ pub enum ActorView {
     Person(PersonView),
     /// A workload with its own proof.
     Workload(WorkloadView),
+    /// The workload of an API.
+    Api(ApiActorView),
     /// An actor without a token.
     Other(OtherView),
 }
@@ -39,6 +41,13 @@ pub enum ActorView {
 #[schema(as = Workload)]
 pub struct WorkloadView {
     pub integration: IntegrationId,
+}
+
+/// The workload of an API of the catalogue.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[schema(as = ApiWorkload)]
+pub struct ApiActorView {
+    pub api: ApiName,
 }
 
 /// An actor without a token: an operator on the machine itself, or the broker.

@@ -20,8 +20,8 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
     ApiName, ApprovalId, BindingName, CampaignId, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId,
-    GuardrailName, HoldId, IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, PersonId, RequestId, RevocationId, Serial,
-    SignalId, SuspensionId, Ticket, TokenId,
+    GuardrailName, HoldId, IntegrationId, Issuer, KeyId, OffboardingId, PartnerName, PasskeyId, PersonId, RequestId,
+    RevocationId, Serial, SignalId, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -65,15 +65,18 @@ pub struct Object;
 
 const ELEVATION_STATES: [&str; 7] = ["pending", "approved", "active", "ended", "denied", "expired", "withdrawn"];
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 14] = [
+    "abort",
     "api",
     "change",
     "enrolment",
     "environment",
+    "erasure",
     "exception",
     "guardrail",
     "integration",
     "lift",
+    "offboarding",
     "partner",
     "resume",
     "review",
@@ -98,6 +101,7 @@ schemas! {
     KeyId, "KeyId": text("The `kid` of a key");
     Object, "Object": ObjectBuilder::new().schema_type(Type::Object);
     PartnerName, "PartnerName": text("The name of a partner");
+    OffboardingId, "OffboardingId": text("The id of an offboarding");
     PasskeyId, "PasskeyId": text("The id of a passkey: SHA-256 of the credential id, in base64url");
     ExceptionId, "ExceptionId": text("The id of a static secret at a partner");
     SignalId, "SignalId": text("The id of a signal");

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::evidence::{self, CONFIG};
+use crate::cli::people::partner::{done, opened};
 use crate::cli::shell::answer::{Answer, Failure, cell, table, time};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::Reach;
@@ -59,6 +60,18 @@ pub enum Verb {
     /// Print the newest signed checkpoint
     #[command(before_help = "Examples:\n  carnet journal checkpoint > last.txt\n  carnet journal checkpoint -o json")]
     Checkpoint,
+    /// Request that texts of people are forgotten; somebody of security approves
+    #[command(
+        before_help = "Examples:\n  carnet journal erase text:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason \"asked by the person\"\n  carnet journal erase text:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason \"asked by the person\" -o json"
+    )]
+    Erase {
+        /// Texts, as entries name them
+        #[arg(value_name = "TEXT", required = true)]
+        digests: Vec<String>,
+        /// Reason; it is recorded
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Begin a new epoch after a restore
     ///
     /// It taints every signing key. The server mints no token for the longest life of an assertion.
@@ -166,6 +179,12 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
             let found = reach.admin().await?.get("/v1/journal/checkpoint").await?;
             let text = cell(&found, "checkpoint");
             Ok(Answer::of(found, text))
+        }
+        Verb::Erase { digests, reason } => {
+            let admin = reach.admin().await?;
+            let outcome = admin.post("/v1/texts/erase", &json!({"digests": digests, "reason": reason})).await?;
+            let opened = opened(&admin, &outcome).await;
+            Ok(done(&digests.join(", "), "erasure", &outcome, opened.as_ref()))
         }
         Verb::Reopen { config, confirm, now } => evidence::reopen(&config, &confirm, now).await,
         Verb::CorrectClock { config, confirm, now } => evidence::correct_clock(&config, &confirm, now).await,

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod guardrail;
 pub mod inventory;
 pub mod login;
+pub mod offboard;
 pub mod partner;
 pub mod planned;
 pub mod probe;

@@ -202,6 +202,15 @@ pub fn stdout(text: &str) {
     let _gone = written(&mut io::stdout().lock(), text);
 }
 
+/// Prints the bytes of a file, and nothing else.
+///
+/// # Errors
+/// They could not be written: a part of the file would pass for all of it.
+pub fn stdout_bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
 /// Prints a message.
 pub fn stderr(text: &str) {
     let _gone = written(&mut io::stderr().lock(), text);

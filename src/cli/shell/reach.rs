@@ -313,6 +313,13 @@ impl Admin {
         outcome(&steady::ask(&self.client, call, For::Person).await.map_err(|fault| unanswered(&fault))?)
     }
 
+    /// Sends a GET for a file.
+    pub async fn file(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let call = Call { method: "GET", path, bearer: Some(&self.bearer), ..Call::default() };
+        let reply = steady::ask(&self.client, call, For::Person).await.map_err(|fault| unanswered(&fault))?;
+        if reply.status == 200 { Ok(reply.body.to_vec()) } else { Err(refusal(&reply)) }
+    }
+
     /// All items of a list, page by page, at most `most`.
     pub async fn list(&self, path: &str, most: usize) -> Result<Vec<Value>, Failure> {
         let mut items = Vec::new();

@@ -183,6 +183,8 @@ pub struct Certificates {
     /// The keys of revoked certificates, in any environment.
     spoilt: HashSet<Digest>,
     enrolments: OrdMap<EnrolmentId, Enrolment>,
+    /// When certificates ended because their integration was offboarded. They stay ended, also if it comes back.
+    ended: OrdMap<(EnvironmentName, Serial), Timestamp>,
     /// The newest certificate of our own for each environment and purpose.
     servers: OrdMap<(EnvironmentName, Purpose), ServerLeaf>,
 }
@@ -292,7 +294,9 @@ impl Certificates {
     fn forget_ended(&mut self, now: Timestamp) {
         while let Some(end) = self.leaf_ends.get_min().filter(|(ends, ..)| now > ends.plus(REMEMBERED)).cloned() {
             self.leaf_ends.remove(&end);
-            self.leaves.remove(&(end.1, end.2));
+            let leaf = (end.1, end.2);
+            self.leaves.remove(&leaf);
+            self.ended.remove(&leaf);
         }
         while let Some(end) = self.key_ends.get_min().filter(|(ends, ..)| now > ends.plus(KEYS_REMEMBERED)).cloned() {
             self.key_ends.remove(&end);
@@ -327,6 +331,27 @@ impl Certificates {
         history.revoked = true;
         self.key_ends.remove(&(history.ends, environment.clone(), key));
         self.spoilt.insert(key);
+    }
+
+    /// Ends every certificate of these integrations, for good; they are in their order. Returns how many.
+    pub(in crate::domain) fn end_of(&mut self, integrations: &[IntegrationId], at: Timestamp) -> u64 {
+        let is_own = |leaf: &Leaf| integrations.binary_search(&leaf.integration).is_ok();
+        let own = self.leaves.iter().filter(|(_, leaf)| is_own(leaf)).map(|(place, _)| place);
+        let own: Vec<_> = own.filter(|place| !self.ended.contains_key(*place)).cloned().collect();
+        for (environment, serial) in &own {
+            self.spoil(environment, serial);
+            self.ended.insert((environment.clone(), serial.clone()), at);
+        }
+        u64::try_from(own.len()).unwrap_or(u64::MAX)
+    }
+
+    /// When a certificate ended because its integration was offboarded, if it did.
+    pub fn ended_at(&self, leaf: &Leaf) -> Option<Timestamp> {
+        // Nearly always there is none, and then no name is copied.
+        if self.ended.is_empty() {
+            return None;
+        }
+        self.ended.get(&(leaf.environment.clone(), leaf.serial.clone())).copied()
     }
 
     /// Tells whether a certificate for this key was ever revoked, in any environment.
@@ -410,7 +435,10 @@ impl Certificates {
         if !self.authorities(&leaf.environment, now).any(|authority| authority.kid == leaf.authority) {
             return Err(&reason::CERTIFICATE_AUTHORITY);
         }
-        if self.leaf(&leaf.environment, &leaf.serial) == Some(leaf) { Ok(()) } else { Err(&reason::CERTIFICATE_UNKNOWN) }
+        if self.leaf(&leaf.environment, &leaf.serial) != Some(leaf) {
+            return Err(&reason::CERTIFICATE_UNKNOWN);
+        }
+        if self.ended_at(leaf).is_some() { Err(&reason::CERTIFICATE_REVOKED) } else { Ok(()) }
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Surroundings {
     pub waiting: Taken,
     /// The clients whose waiting version reserves nothing.
     pub idle: HashSet<ClientId>,
+    /// What bindings admitted whose integrations are being offboarded.
+    pub closing: Taken,
 }
 
 impl Surroundings {
@@ -74,6 +76,7 @@ impl Surroundings {
             in_force: state.in_force.clone(),
             waiting: state.waiting.clone(),
             idle: idle(state, now),
+            closing: state.offboardings.closing().clone(),
         }
     }
 }
@@ -84,11 +87,21 @@ impl Surroundings {
 /// and must not come into force.
 pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
     let waits = |client: &ClientId| waits(state, client, now);
-    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
+    let because = &reason::BINDING_OVERLAP;
+    let beside = [
+        closing(state.offboardings.closing()),
+        Beside { taken: &state.in_force, reserves: &|_| true, because },
+        Beside { taken: &state.waiting, reserves: &waits, because },
+    ];
     match conflicts(record, &Ours::of(state), &state.in_force, &beside, effort) {
         Ok(found) => found.into_iter().filter(|conflict| !conflict.stands).collect(),
         Err(exhausted) => vec![unjudged(record, exhausted)],
     }
+}
+
+/// What bindings admitted whose integrations are being offboarded: it comes back under no other name.
+fn closing(taken: &Taken) -> Beside<'_> {
+    Beside { taken, reserves: &|_| true, because: &reason::BINDING_OFFBOARDING }
 }
 
 fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
@@ -102,7 +115,7 @@ fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
 /// it. The search ends with the first record for which the budget does not suffice.
 pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<(ClientId, Conflict)> {
     let ours = Ours::of(state).with_environments(environments.iter());
-    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }];
+    let beside = [Beside { taken: &state.in_force, reserves: &|_| true, because: &reason::BINDING_OVERLAP }];
     let apis = state.apis.values().filter_map(|api| api.current.as_ref()).map(|current| Holder::Api(&current.record));
     let integrations = state.integrations.values().filter_map(|one| one.current.as_ref());
     let mut effort = Effort::default();
@@ -198,10 +211,12 @@ pub fn collisions(
         same_apply.replace(&holder.client(), Some(holder));
     }
     let waits = |client: &ClientId| !around.idle.contains(client);
+    let because = &reason::BINDING_OVERLAP;
     let beside = [
-        Beside { taken: &around.in_force, reserves: &|_| true },
-        Beside { taken: &around.waiting, reserves: &waits },
-        Beside { taken: &same_apply, reserves: &|_| true },
+        closing(&around.closing),
+        Beside { taken: &around.in_force, reserves: &|_| true, because },
+        Beside { taken: &around.waiting, reserves: &waits, because },
+        Beside { taken: &same_apply, reserves: &|_| true, because },
     ];
     let (mut faults, mut costs) = (Vec::new(), Vec::new());
     for located in records.iter().filter(|located| judged(&located.record)) {

@@ -3,7 +3,7 @@
 //! Enter through [`next`] and [`next_judged`]. Each step brings a right into force that people approved, or records what holds
 //! already. The end of a right never waits for a step here.
 
-use super::{owners, stopped};
+use super::{offboarding, owners, stopped};
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
@@ -16,6 +16,7 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::text::TextChange;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::state::integration::IntegrationState;
@@ -33,6 +34,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| partner(state))
         .or_else(|| guardrail(state))
         .or_else(|| closed(state))
+        .or_else(|| offboarding::next(state, now))
         .or_else(|| exception(state))
         .or_else(|| reviewed(state))
         .or_else(|| campaign(state))
@@ -47,12 +49,12 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
 /// All waiting versions share one budget in equal parts. It takes long if [`judges`] is true.
 pub fn next_judged(state: &State, now: Timestamp) -> Option<Change> {
     let share = Effort::share(approved_versions(state).count());
-    api(state, now, share).or_else(|| integration(state, now, share))
+    api(state, now, share).or_else(|| integration(state, now, share)).or_else(|| erased(state))
 }
 
-/// Tells whether there is a version that [`next_judged`] must judge.
+/// Tells whether there is a version or an erasure that [`next_judged`] must judge.
 pub fn judges(state: &State) -> bool {
-    approved_versions(state).next().is_some()
+    approved_versions(state).next().is_some() || granted_of(state, Kind::Erasure).next().is_some()
 }
 
 /// The approved versions that wait to come into force.
@@ -74,6 +76,16 @@ fn api(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
             return None;
         }
         Some(ApiChange::Approved { api: name.clone(), version: approval.version }.into())
+    })
+}
+
+/// Has texts forgotten that nothing needs. What is needed by now waits until it is not.
+fn erased(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Erasure).find_map(|approval| {
+        let texts = state.erasure(&approval.id)?;
+        state.needed(&texts.iter().filter_map(Text::digest).collect()).is_none().then_some(())?;
+        let reason = approval.reason.clone()?;
+        Some(TextChange::Erased { texts: texts.to_vec(), reason }.into())
     })
 }
 
@@ -155,7 +167,7 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
         match integration.phase() {
             Phase::Active => Some(IntegrationChange::Changed { integration: id, version, owners }.into()),
             Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version, owners }.into()),
-            Phase::Draft => None,
+            Phase::Draft | Phase::Offboarding | Phase::Ended => None,
         }
     })
 }

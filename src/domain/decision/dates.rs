@@ -55,7 +55,7 @@ fn of_warning(state: &State, (rank, days): (usize, u32), now: Timestamp) -> impl
         let mut dates = if instant > moment.since { state.dates_of(moment.party) } else { Vec::new() };
         dates.retain(|(date, at)| {
             let is_told = state.dates.told().is_some_and(|told| told.covers((instant, rank, moment.party, date)));
-            *at == moment.at && !is_told && !is_over(date, state, instant)
+            *at == moment.at && date.days_before().contains(&days) && !is_told && !is_over(date, state, instant)
         });
         dates.sort();
         dates.into_iter().map(move |(date, at)| Noticed { date, at, days })

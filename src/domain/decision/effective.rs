@@ -18,6 +18,7 @@ use crate::domain::elevation::REVIEW_WITHIN;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::integration::Access;
+use crate::domain::registry::offboarding::Ending;
 use crate::domain::state::{PartnerState, Phase, State, Suspension, Suspensions};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};
@@ -186,6 +187,9 @@ impl Place<'_> {
             let submitted = integration.is_some_and(|integration| integration.phase() == Phase::Submitted);
             return Cause { lifted_by: lifted(if submitted { "approve" } else { "submit" }, "owner"), ..cause };
         }
+        if *reason == reason::INTEGRATION_OFFBOARDING || *reason == reason::INTEGRATION_ENDED {
+            return ending(reason, integration.and_then(|known| known.ending.as_deref()));
+        }
         if *reason == reason::CONTRACT_NOT_STARTED {
             return Cause { until: contract.map(|contract| contract.starts), lifted_by: lifted("apply", "owner"), ..cause };
         }
@@ -245,8 +249,18 @@ fn closed(environment: &EnvironmentName, state: &State) -> Cause {
     Cause { reason: ReasonCode(&reason::ENVIRONMENT_CLOSED), subject: None, since, until: None, lifted_by: None }
 }
 
+/// The cause of an offboarding. It can be given up until it is signed off.
+fn ending(reason: &'static Reason, ending: Option<&Ending>) -> Cause {
+    let lifted_by = ending.filter(|ending| !ending.is_over()).map(|_| LiftedBy { action: "abort", role: "security" });
+    let since = ending.map(|ending| ending.over.unwrap_or(ending.since));
+    Cause { reason: ReasonCode(reason), subject: None, since, until: None, lifted_by }
+}
+
 /// The causes behind a reason that is the partner's own.
 fn of_partners(reason: &'static Reason, partner: Option<&PartnerState>, environment: &EnvironmentName) -> Vec<Cause> {
+    if *reason == reason::PARTNER_OFFBOARDING || *reason == reason::PARTNER_ENDED {
+        return vec![ending(reason, partner.and_then(|known| known.ending.as_deref()))];
+    }
     if *reason != reason::PARTNER_UNVERIFIED {
         return suspended(reason, &reason::PARTNER_SUSPENDED, partner.map(|known| &known.suspensions), environment);
     }

@@ -39,7 +39,7 @@ pub fn due(id: &IntegrationId, state: &State, uses: &Uses<'_>) -> Option<Integra
     let known = state.integrations.get(id)?;
     let record = &known.current.as_ref()?.record;
     let (contract, now) = (&record.contract, uses.now);
-    if now < contract.starts || now >= contract.ends {
+    if now < contract.starts || now >= contract.ends || state.ending_of(id).is_some() {
         return None;
     }
     let place = |(environment, access): (&EnvironmentName, &Access)| {

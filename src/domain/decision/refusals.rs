@@ -30,7 +30,7 @@ pub struct Request {
 }
 
 /// Refusals that no record ever changes: of the request, of a proof by itself, and of what people and stores do.
-static NEVER: [&Reason; 28] = [
+static NEVER: [&Reason; 31] = [
     &reason::ASSERTION_EXPIRED,
     &reason::ASSERTION_MALFORMED,
     &reason::ASSERTION_NOT_YET,
@@ -43,10 +43,13 @@ static NEVER: [&Reason; 28] = [
     &reason::ENVIRONMENT_CLOSED,
     &reason::INTEGRATION_ENDED,
     &reason::INTEGRATION_NOT_ACTIVE,
+    &reason::INTEGRATION_OFFBOARDING,
     &reason::INTEGRATION_SUSPENDED,
     &reason::INTEGRATION_UNUSED,
     &reason::JOURNAL_REOPENED,
     &reason::KEY_UNAVAILABLE,
+    &reason::PARTNER_ENDED,
+    &reason::PARTNER_OFFBOARDING,
     &reason::PARTNER_SUSPENDED,
     &reason::REVOKED,
     &reason::SCOPE_MALFORMED,

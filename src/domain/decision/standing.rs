@@ -15,9 +15,9 @@ use crate::domain::state::{PartnerState, Phase, State, Suspension};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Judges the states and dates that end rights there: environment, journal, suspensions, contract, partner, integration.
+/// Judges the states and dates that end rights there: offboarding, environment, journal, suspensions, contract, partner, integration.
 ///
-/// The order decides what an exchange is told: suspensions first, then the dates (docs/how-to/govern/explain.md).
+/// The order decides what an exchange is told: the end first, then suspensions, then the dates (docs/how-to/govern/explain.md).
 pub(in crate::domain) fn standing(
     id: &IntegrationId,
     environment: &EnvironmentName,
@@ -26,6 +26,8 @@ pub(in crate::domain) fn standing(
     trace: &mut Trace,
     life: &mut Life,
 ) -> Result<(), &'static Reason> {
+    unended_partner(&id.partner, state, trace)?;
+    unended_integration(id, state, trace)?;
     open(environment, state, trace)?;
     let from = state.mints_from;
     trace.ensure("journal", now >= from, &reason::JOURNAL_REOPENED, || {
@@ -102,7 +104,28 @@ pub(in crate::domain) fn standing(
     ensure(current.is_some(), &reason::INTEGRATION_NOT_ACTIVE)
 }
 
-/// Judges whether the environment is open. It is told before all else: nothing can be done about it.
+/// Refuses everything of a partner that is being offboarded, or was. It is told before all else: whatever else refuses, this is the end.
+fn unended_partner(name: &PartnerName, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
+    if state.offboardings.is_empty() {
+        return Ok(());
+    }
+    let Some(ending) = state.partners.get(name).and_then(|known| known.ending.as_deref()) else { return Ok(()) };
+    trace.ensure("partner", false, ending.of_partner(), || {
+        (format!("partner {name} active"), format!("partner {name}: {}", ending.told()))
+    })
+}
+
+fn unended_integration(id: &IntegrationId, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
+    if state.offboardings.is_empty() {
+        return Ok(());
+    }
+    let Some(ending) = state.integrations.get(id).and_then(|known| known.ending.as_deref()) else { return Ok(()) };
+    trace.ensure("integration", false, ending.of_integration(), || {
+        (format!("integration {id} active"), format!("integration {id}: {}", ending.told()))
+    })
+}
+
+/// Judges whether the environment is open. Nothing can be done about one that is closed.
 fn open(environment: &EnvironmentName, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
     let closed = state.closures.of(environment);
     trace.ensure("environment.open", closed.is_none(), &reason::ENVIRONMENT_CLOSED, || {
@@ -150,6 +173,7 @@ pub(in crate::domain) fn partner_stands(
     trace: &mut Trace,
     life: &mut Life,
 ) -> Result<(), &'static Reason> {
+    unended_partner(name, state, trace)?;
     open(environment, state, trace)?;
     partner_unsuspended(name, environment, state, trace)?;
     partner_verified(name, state, now, trace, life)

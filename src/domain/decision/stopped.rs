@@ -12,17 +12,21 @@ use crate::domain::record::{widens_access, widens_binding, widens_target};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::integration::Access;
+use crate::domain::registry::offboarding::Ending;
 use crate::domain::state::{Party, State, Suspension, Suspensions};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
+use crate::domain::value::text::Text;
 
 /// Refuses a request for a partner that is suspended everywhere or revoked.
 ///
 /// # Errors
 /// The way in which it is stopped.
 pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
-    let known = state.partners.get(partner).map(|known| &known.suspensions);
+    let known = state.partners.get(partner);
+    unended(known.and_then(|known| known.ending.as_deref()), Ending::of_partner)?;
+    let known = known.map(|known| &known.suspensions);
     ensure(known.is_none_or(|known| known.first_of_all().is_none()), &reason::PARTNER_SUSPENDED)?;
     unrevoked(&RevocationTarget::Partner { partner: partner.clone() }, state)
 }
@@ -34,10 +38,29 @@ pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reas
 /// # Errors
 /// One of the suspensions that would be lifted lies wholly under those of the partner.
 pub fn resume(party: &Party, lifts: &[Suspension], state: &State) -> Result<(), &'static Reason> {
+    open_still(party, state)?;
     let Party::Integration(id) = party else { return Ok(()) };
     let partner = state.partners.get(&id.partner).map(|known| &known.suspensions);
     let under = partner.is_some_and(|partner| lifts.iter().any(|one| partner.cover(one)));
     ensure(!under, &reason::PARTNER_SUSPENDED)
+}
+
+/// Refuses a request about a party that is being offboarded, or was.
+///
+/// # Errors
+/// Its end, or that of its partner.
+pub fn open_still(party: &Party, state: &State) -> Result<(), &'static Reason> {
+    let partner = match party {
+        Party::Partner(partner) => partner,
+        Party::Integration(id) => &id.partner,
+    };
+    unended(state.partners.get(partner).and_then(|known| known.ending.as_deref()), Ending::of_partner)?;
+    let Party::Integration(id) = party else { return Ok(()) };
+    unended(state.integrations.get(id).and_then(|known| known.ending.as_deref()), Ending::of_integration)
+}
+
+fn unended(ending: Option<&Ending>, told: impl FnOnce(&Ending) -> &'static Reason) -> Result<(), &'static Reason> {
+    ending.map_or(Ok(()), |ending| Err(told(ending)))
 }
 
 /// Refuses a request for an integration that is suspended everywhere or revoked, or whose partner is.
@@ -46,7 +69,9 @@ pub fn resume(party: &Party, lifts: &[Suspension], state: &State) -> Result<(), 
 /// The way in which it is stopped.
 pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
     partner(&id.partner, state)?;
-    let known = state.integrations.get(id).map(|known| &known.suspensions);
+    let known = state.integrations.get(id);
+    unended(known.and_then(|known| known.ending.as_deref()), Ending::of_integration)?;
+    let known = known.map(|known| &known.suspensions);
     ensure(known.is_none_or(|known| known.first_of_all().is_none()), &reason::INTEGRATION_SUSPENDED)?;
     unrevoked(&RevocationTarget::Integration { integration: id.clone() }, state)
 }
@@ -108,7 +133,13 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
 pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
-        Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift | Kind::Review => Ok(()),
+        Kind::Abort | Kind::Environment | Kind::Exception | Kind::Guardrail | Kind::Lift | Kind::Offboarding | Kind::Review => {
+            Ok(())
+        }
+        Kind::Erasure => {
+            let texts = state.erasure(&approval.id).into_iter().flatten().filter_map(Text::digest).collect();
+            ensure(state.needed(&texts).is_none(), &reason::TEXT_IN_USE)
+        }
         Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state, effort),
@@ -121,6 +152,7 @@ pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Resu
             if let Party::Integration(id) = &party {
                 partner(&id.partner, state)?;
             }
+            // A request that was made before the end is not granted after it.
             resume(&party, &approval.opened.lifts, state)
         }
     }

@@ -83,6 +83,7 @@ impl Examples {
         self.closing(&mut story);
         self.owners(&mut story);
         self.reviews(&mut story);
+        self.offboardings(&mut story);
         noticed(&mut story);
         story.all
     }
@@ -417,7 +418,11 @@ impl Examples {
             story.say(&security, StaffChange::Cut { person, reason: self.text("left the company") });
         }
         let reason = self.text("asked for by its author");
-        story.say(&Actor::Machine(unnamed("pipeline")), TextChange::Erased { texts: vec![forgotten], reason });
+        let erased = TextChange::Erased { texts: vec![forgotten.clone()], reason };
+        story.say(&Actor::Machine(unnamed("pipeline")), erased);
+        let approval = self.approval("approval-erasure", Kind::Erasure, ("1 texts", Digest::of(b"an erasure")));
+        let (texts, reason) = (vec![forgotten], self.text("asked by the person"));
+        story.say(&Actor::Staff(self.named("adam")), TextChange::EraseAsked { texts, reason, approval: Box::new(approval) });
     }
 
     pub(super) fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {

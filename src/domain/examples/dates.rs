@@ -16,6 +16,7 @@ pub fn dates() -> Vec<Date> {
         VerificationExpires { partner: parsed("globex") },
         ContractStarts { integration: sync() },
         ContractEnds { integration: sync() },
+        OffboardingOpens { integration: sync() },
         EnvironmentEnds { integration: sync(), environment: parsed("production") },
         ExceptionEnds { integration: sync(), exception: ExceptionId::of(&sync(), "an SFTP key") },
         ReviewDue { integration: sync(), environment: parsed("production") },

@@ -73,6 +73,10 @@ fn of(state: &State) -> Value {
         // Said below where reviews count.
         recertification: _,
         signals,
+        // Said below where one waits.
+        erasures: _,
+        // Said below where there is one, and with the phases of partners and integrations.
+        offboardings,
         revocations,
         revoked_tokens,
         refused,
@@ -146,6 +150,13 @@ fn of(state: &State) -> Value {
         };
         facts["signals"] = signals.all().map(one).collect::<Map<_, _>>().into();
     }
+    if !offboardings.is_empty() || offboardings.all_registered().next().is_some() || offboardings.since.is_some() {
+        facts["offboardings"] = super::cases::of(state);
+    }
+    let waiting: Vec<_> = approvals_of_erasures(state);
+    if !waiting.is_empty() {
+        facts["erasures"] = waiting.into();
+    }
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
@@ -168,6 +179,11 @@ fn of(state: &State) -> Value {
             "heard": owners.heard(), "quietSince": owners.quiet_since(), "toldSilent": owners.told_silent()});
     }
     facts
+}
+
+fn approvals_of_erasures(state: &State) -> Vec<Value> {
+    let asked = state.approvals.keys().filter_map(|id| Some(json!([id, state.erasure(id)?])));
+    asked.collect()
 }
 
 fn segments(state: &State) -> Vec<Value> {

@@ -5,11 +5,13 @@
 //! [`coverage`] tells which fields and variants a serialised value has. Every struct is written out, so a new field does not compile
 //! until it has a value here. [`facts`] is the canonical form of a state, of which the golden journal keeps a digest.
 
+mod cases;
 mod changes;
 pub mod coverage;
 mod dates;
 mod entries;
 pub mod facts;
+mod offboardings;
 mod owners;
 mod records;
 mod reviews;

@@ -20,6 +20,7 @@ use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
 use super::journal::JournalChange;
 use super::key::KeyChange;
+use super::offboarding::OffboardingChange;
 use super::partner::PartnerChange;
 use super::passkey::PasskeyChange;
 use super::recertification::RecertificationChange;
@@ -78,6 +79,8 @@ pub enum Change {
     Revocation(RevocationChange),
     /// A signal from outside.
     Signal(SignalChange),
+    /// A change of an offboarding.
+    Offboarding(OffboardingChange),
     /// A change of people's access.
     Staff(StaffChange),
     /// A change of people in the directory, as far as they are owners.
@@ -178,6 +181,7 @@ nouns! {
     Recertification(RecertificationChange),
     Revocation(RevocationChange),
     Signal(SignalChange),
+    Offboarding(OffboardingChange),
     Staff(StaffChange),
     Directory(DirectoryChange),
     Dates(DatesChange),

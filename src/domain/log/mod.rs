@@ -36,6 +36,7 @@ pub mod issuer_key;
 pub mod journal;
 pub mod key;
 mod kinds;
+pub mod offboarding;
 pub mod partner;
 pub mod passkey;
 pub mod recertification;

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{IntegrationId, Issuer};
+use crate::domain::value::names::{ApiName, IntegrationId, Issuer};
 use crate::domain::value::text::Text;
 
 /// A human at the company's own identity provider.
@@ -70,6 +70,8 @@ pub enum Actor {
     Machine(Person),
     /// A partner's workload with its own proof, or the integration it belongs to.
     Workload(IntegrationId),
+    /// The workload of an API of the catalogue, with its own proof.
+    Api(ApiName),
     /// Somebody with the configuration file and the key-encryption key in hand, by `carnet` on the machine itself.
     Operator,
     /// The broker, as a consequence of other entries (an activation whose last condition came to hold, a key retired).
@@ -83,7 +85,7 @@ impl Actor {
     pub fn person(&self) -> Option<&Person> {
         match self {
             Self::Staff(person) | Self::Machine(person) => Some(person),
-            Self::Workload(_) | Self::Operator | Self::Broker | Self::Directory => None,
+            Self::Workload(_) | Self::Api(_) | Self::Operator | Self::Broker | Self::Directory => None,
         }
     }
 
@@ -91,7 +93,7 @@ impl Actor {
     pub fn person_mut(&mut self) -> Option<&mut Person> {
         match self {
             Self::Staff(person) | Self::Machine(person) => Some(person),
-            Self::Workload(_) | Self::Operator | Self::Broker | Self::Directory => None,
+            Self::Workload(_) | Self::Api(_) | Self::Operator | Self::Broker | Self::Directory => None,
         }
     }
 
@@ -193,6 +195,14 @@ permissions! {
     Confirm: [Security], Human;
     /// Decide on a signal that was held.
     Decide: [Security], Human;
+    /// Ask that texts of people are forgotten.
+    Erase: [Administrator], Human;
+    /// Start an offboarding.
+    Offboard: [Security], Recent;
+    /// Say in the place of an API that it removed what it had.
+    Acknowledge: [Owner], Human;
+    /// Register a dependency; ask to give an offboarding up.
+    Depend: [Owner, Security], Human;
 }
 
 /// Proof that the caller holds the permission `P`. Made by [`Authorized::assertion`] alone, whose one caller is the admin

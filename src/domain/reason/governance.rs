@@ -69,6 +69,14 @@ super::kind::reasons! {
         "Too many signals of this sender wait for a person.";
         "Beyond its bounds a machine's signals are kept until a person has looked at them, and nobody looks at thousands.";
         "Have security confirm or dismiss those that wait.";
+    OFFBOARDING_FOREIGN = "offboarding.not-yours", Forbidden;
+        "The offboarding does not wait for this caller in this environment.";
+        "An API speaks for itself in one environment, and of the offboardings whose subject had tokens for it there.";
+        "Ask I/offboardings of the environment which ones wait for you.";
+    TEXT_IN_USE = "text.in-use", Conflict;
+        "A text is needed, and cannot be erased.";
+        "A version in force or an open offboarding names it: nobody could say any more who owns the access, or why it ended.";
+        "Apply a version without it, or close the offboarding, first.";
     DIRECTORY_NONE = "directory.none", Conflict;
         "There is no people directory.";
         "People are kept for the owners of records, and nothing asks for them where carnet.toml has no [directory].";

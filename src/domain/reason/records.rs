@@ -65,6 +65,10 @@ super::kind::reasons! {
         "A proof could admit to two integrations or environments.";
         "One proof admits to one environment of one integration: bindings at the same issuer and audience must differ on a claim.";
         "Add a claim on which they differ, such as environment.";
+    BINDING_OFFBOARDING = "binding.offboarding", Invalid;
+        "A binding admits what a binding of somebody who is being offboarded admitted.";
+        "Until the offboarding is closed nobody knows that all access is over; under another name it would go on.";
+        "Wait until the offboarding is closed (`carnet offboard list`), or have it given up.";
     BINDING_REUSABLE = "binding.reusable", Invalid;
         "A reusable proof in production is not bounded.";
         "A proof that can be presented again needs require: bound, sourceCidrs or maxAge.";

@@ -61,6 +61,8 @@ pub struct Opened {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// Giving an offboarding up.
+    Abort,
     /// A new or changed API.
     Api,
     /// A held change of an active integration.
@@ -69,6 +71,8 @@ pub enum Kind {
     Enrolment,
     /// Closing an environment for everybody.
     Environment,
+    /// Having texts of people forgotten.
+    Erasure,
     /// Closing a static secret at a partner.
     Exception,
     /// A new or changed guardrail, or its removal.
@@ -77,6 +81,8 @@ pub enum Kind {
     Integration,
     /// Lifting a revocation.
     Lift,
+    /// Signing an offboarding off.
+    Offboarding,
     /// A new or changed partner.
     Partner,
     /// Lifting a suspension.
@@ -89,10 +95,14 @@ impl Kind {
     /// The slots that an approval of this kind has.
     pub fn slots(self) -> Vec<Role> {
         match self {
-            Self::Api | Self::Change | Self::Environment | Self::Guardrail | Self::Integration => {
-                vec![Role::Owner, Role::Security]
-            }
-            Self::Enrolment | Self::Exception | Self::Lift | Self::Partner | Self::Resume | Self::Review => {
+            Self::Abort
+            | Self::Api
+            | Self::Change
+            | Self::Environment
+            | Self::Guardrail
+            | Self::Integration
+            | Self::Offboarding => vec![Role::Owner, Role::Security],
+            Self::Enrolment | Self::Erasure | Self::Exception | Self::Lift | Self::Partner | Self::Resume | Self::Review => {
                 vec![Role::Security]
             }
         }

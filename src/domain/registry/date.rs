@@ -10,8 +10,17 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{BindingName, EnvironmentName, ExceptionId, IntegrationId, PartnerName};
 
-/// The days before a date on which people are told of it, and the date itself.
-pub const DAYS_BEFORE: [u32; 4] = [60, 30, 7, 0];
+/// The days before a date on which people may be told of it, and the date itself.
+pub const DAYS_BEFORE: [u32; 6] = [60, 30, 14, 7, 3, 0];
+
+/// Those of most dates.
+const USUAL: [u32; 4] = [60, 30, 7, 0];
+
+/// Those of an offboarding that opens by itself: when the contract is over, and shortly before.
+const OF_OFFBOARDING: [u32; 3] = [14, 3, 0];
+
+/// An offboarding opens by itself so long after the contract, where the record wants it.
+pub const OFFBOARDS_AFTER: Seconds = Seconds::days(14);
 
 /// A date by what it is about. It has names of ours alone.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -32,6 +41,12 @@ pub enum Date {
     /// The contract of an integration is over.
     #[serde(rename = "contract-ends")]
     ContractEnds {
+        /// The integration.
+        integration: IntegrationId,
+    },
+    /// The contract is long over, and an offboarding opens by itself.
+    #[serde(rename = "offboarding-opens")]
+    OffboardingOpens {
         /// The integration.
         integration: IntegrationId,
     },
@@ -108,6 +123,7 @@ impl Date {
             Self::VerificationExpires { partner } => Party::Partner(partner.clone()),
             Self::ContractStarts { integration }
             | Self::ContractEnds { integration }
+            | Self::OffboardingOpens { integration }
             | Self::EnvironmentEnds { integration, .. }
             | Self::ExceptionEnds { integration, .. }
             | Self::ReviewDue { integration, .. }
@@ -127,6 +143,7 @@ impl Date {
             Self::VerificationExpires { .. }
             | Self::ContractStarts { .. }
             | Self::ContractEnds { .. }
+            | Self::OffboardingOpens { .. }
             | Self::ExceptionEnds { .. }
             | Self::OwnerGraceEnds { .. } => None,
         }
@@ -143,8 +160,25 @@ impl Date {
             // Whether a review that is late ends something is for its record to say.
             Self::ReviewDue { .. }
             | Self::ContractStarts { .. }
+            | Self::OffboardingOpens { .. }
             | Self::IssuerKeyDue { .. }
             | Self::CertificateKeyDue { .. } => None,
+        }
+    }
+
+    /// The days before it on which people are told, and the date itself: some of [`DAYS_BEFORE`].
+    pub fn days_before(&self) -> &'static [u32] {
+        match self {
+            Self::OffboardingOpens { .. } => &OF_OFFBOARDING,
+            Self::VerificationExpires { .. }
+            | Self::ContractStarts { .. }
+            | Self::ContractEnds { .. }
+            | Self::EnvironmentEnds { .. }
+            | Self::ExceptionEnds { .. }
+            | Self::ReviewDue { .. }
+            | Self::OwnerGraceEnds { .. }
+            | Self::IssuerKeyDue { .. }
+            | Self::CertificateKeyDue { .. } => &USUAL,
         }
     }
 

@@ -60,6 +60,9 @@ pub struct Governance {
     /// Whether reviews count. A program that knew of none said nothing about them; they count from the first entry that does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reviews: bool,
+    /// Whether an offboarding opens by itself where a record wants it. It counts from the first entry that says so, as reviews do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offboarding: bool,
 }
 
 /// The source of the people directory, without its tokens.
@@ -106,7 +109,14 @@ impl Configuration {
 
 impl Default for Governance {
     fn default() -> Self {
-        Self { zone: Zone::default(), unused_warn: None, unused_suspend: None, owner_grace: Self::OWNER_GRACE, reviews: false }
+        Self {
+            zone: Zone::default(),
+            unused_warn: None,
+            unused_suspend: None,
+            owner_grace: Self::OWNER_GRACE,
+            reviews: false,
+            offboarding: false,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::api::Api;
+use super::offboarding::Ending;
 use super::partner::Partner;
 use super::phase::PartnerPhase;
 use super::suspension::Suspensions;
@@ -54,12 +55,19 @@ pub struct PartnerState {
     pub held: Option<Box<Held<Partner>>>,
     /// What suspends it.
     pub suspensions: Suspensions,
+    /// Its end, if it is being offboarded or was.
+    pub ending: Option<Box<Ending>>,
 }
 
 impl PartnerState {
     /// The phase of its life.
     pub fn phase(&self) -> PartnerPhase {
-        if self.current.is_some() { PartnerPhase::Active } else { PartnerPhase::Submitted }
+        match (&self.ending, &self.current) {
+            (Some(ending), _) if ending.is_over() => PartnerPhase::Ended,
+            (Some(_), _) => PartnerPhase::Offboarding,
+            (None, Some(_)) => PartnerPhase::Active,
+            (None, None) => PartnerPhase::Submitted,
+        }
     }
 
     /// Whether its verification counts at `now`.

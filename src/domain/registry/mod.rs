@@ -12,6 +12,7 @@ pub mod guardrail;
 pub mod integration;
 pub mod lifecycle;
 pub mod managed;
+pub mod offboarding;
 pub mod partner;
 pub mod phase;
 pub mod preset;

@@ -9,6 +9,10 @@ pub enum Phase {
     Submitted,
     /// Tokens may be had, unless something refuses them (`decision/effective.rs`).
     Active,
+    /// It is being offboarded: nothing is to be had, and it comes back only if the offboarding is given up.
+    Offboarding,
+    /// It was offboarded, for good.
+    Ended,
 }
 
 impl Phase {
@@ -18,6 +22,8 @@ impl Phase {
             Self::Draft => "draft",
             Self::Submitted => "submitted",
             Self::Active => "active",
+            Self::Offboarding => "offboarding",
+            Self::Ended => "ended",
         }
     }
 }
@@ -29,6 +35,10 @@ pub enum PartnerPhase {
     Submitted,
     /// A version of it is in force.
     Active,
+    /// It is being offboarded, with all of its integrations.
+    Offboarding,
+    /// It was offboarded, for good.
+    Ended,
 }
 
 impl PartnerPhase {
@@ -37,6 +47,8 @@ impl PartnerPhase {
         match self {
             Self::Submitted => "submitted",
             Self::Active => "active",
+            Self::Offboarding => "offboarding",
+            Self::Ended => "ended",
         }
     }
 }

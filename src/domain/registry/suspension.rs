@@ -13,11 +13,12 @@ use crate::domain::people::actor::Actor;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, PartnerName, SuspensionId};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, InvalidName, PartnerName, SuspensionId};
 use crate::domain::value::text::Text;
 
 /// The target of a suspension.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Party {
     /// A partner, with everything that belongs to it.
     Partner(PartnerName),
@@ -39,6 +40,20 @@ impl Party {
     pub fn of_subject(subject: &str) -> Option<Self> {
         let integration = subject.parse().map(Self::Integration);
         integration.or_else(|_| subject.parse().map(Self::Partner)).ok()
+    }
+}
+
+impl TryFrom<String> for Party {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        Self::of_subject(&text).ok_or(InvalidName("expected PARTNER or PARTNER/INTEGRATION"))
+    }
+}
+
+impl From<Party> for String {
+    fn from(party: Party) -> Self {
+        party.to_string()
     }
 }
 
@@ -185,6 +200,11 @@ impl Suspensions {
     /// Notes the approval that would lift some of them. Returns the one in whose place it comes.
     pub fn ask(&mut self, approval: &ApprovalId) -> Option<ApprovalId> {
         self.0.as_mut()?.resume.replace(approval.clone())
+    }
+
+    /// Withdraws the request to lift some of them. Returns its approval.
+    pub fn withdraw_resume(&mut self) -> Option<ApprovalId> {
+        self.0.as_mut()?.resume.take()
     }
 
     /// Lifts those with these ids, all of them if no id is given. Returns the approval that waited for it.

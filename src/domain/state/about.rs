@@ -5,41 +5,58 @@
 
 use std::collections::BTreeSet;
 
-use super::State;
+use super::{Party, State};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
-use crate::domain::value::names::{ClientId, ElevationId, PartnerName};
+use crate::domain::registry::binding::Admits;
+use crate::domain::value::names::{ClientId, ElevationId, IntegrationId, PartnerName};
 
-/// A partner, its integrations, and their elevations, approvals and revocations.
+/// A partner, its integrations, and their elevations, approvals, revocations and offboardings; or one integration, and all that is its own.
 #[derive(Clone, Debug)]
 pub struct About {
-    partner: PartnerName,
+    party: Party,
     subjects: BTreeSet<String>,
 }
 
 impl About {
     /// Everything of this partner, as far as the state knows it by name.
     pub fn of(partner: &PartnerName, state: &State) -> Self {
-        let own = format!("{partner}/");
-        let is_own = |subject: &str| subject == partner.as_str() || subject.starts_with(&own);
-        let mut subjects = BTreeSet::from([partner.to_string()]);
-        let elevations = state.elevations.all().filter(|request| request.elevation.integration.partner == *partner);
+        Self::of_party(&Party::Partner(partner.clone()), state)
+    }
+
+    /// Everything of a partner or an integration, as far as the state knows it by name.
+    pub fn of_party(party: &Party, state: &State) -> Self {
+        let is_own = |subject: &str| is_of(party, subject);
+        let has = |id: &IntegrationId| is_own(&id.to_string());
+        let mut subjects = BTreeSet::from([party.to_string()]);
+        let elevations = state.elevations.all().filter(|request| has(&request.elevation.integration));
         subjects.extend(elevations.map(|request| request.elevation.id.to_string()));
-        let bindings = state.candidates.all().filter(|one| is_own(&one.client.to_string()));
-        let issuers: BTreeSet<String> = bindings.map(|one| one.rule.issuer.to_string()).collect();
+        let cases = state.offboardings.all().filter(|(_, case)| is_own(&case.about.to_string()));
+        subjects.extend(cases.map(|(id, _)| id.to_string()));
+        // Those of bindings that were taken out since, too: what was about it once stays about it.
+        let integrations: Vec<IntegrationId> = match party {
+            Party::Partner(partner) => state.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
+            Party::Integration(id) => vec![id.clone()],
+        };
+        let bindings = integrations.into_iter().flat_map(|id| state.history.admitted_by(&ClientId::Integration(id)));
+        let issuer = |admits: &Admits| match admits {
+            Admits::Jwt(rule) => Some(rule.issuer.to_string()),
+            Admits::Certificate => None,
+        };
+        let issuers: BTreeSet<String> = bindings.filter_map(|(_, binding)| issuer(&binding.admits)).collect();
         for revocation in state.revocations.values() {
             let of_partner = match &revocation.target {
-                RevocationTarget::Partner { partner: revoked } => revoked == partner,
+                RevocationTarget::Partner { partner } => *party == Party::Partner(partner.clone()),
                 RevocationTarget::Integration { integration }
-                | RevocationTarget::IntegrationEnvironment { integration, .. } => integration.partner == *partner,
+                | RevocationTarget::IntegrationEnvironment { integration, .. } => has(integration),
                 RevocationTarget::Binding { client, .. } => is_own(&client.to_string()),
                 RevocationTarget::Elevation { elevation, .. } => subjects.contains(elevation.as_str()),
                 RevocationTarget::Issuer { issuer } => issuers.contains(issuer.as_str()),
                 RevocationTarget::Certificate { environment, serial } => {
-                    state.certificates.leaf(environment, serial).is_some_and(|leaf| leaf.integration.partner == *partner)
+                    state.certificates.leaf(environment, serial).is_some_and(|leaf| has(&leaf.integration))
                 }
                 RevocationTarget::Api { .. }
                 | RevocationTarget::Token { .. }
@@ -56,7 +73,7 @@ impl About {
         let approvals: Vec<String> = approvals.map(|approval| approval.id.to_string()).collect();
         subjects.extend(approvals);
         subjects.extend(issuers);
-        Self { partner: partner.clone(), subjects }
+        Self { party: party.clone(), subjects }
     }
 
     /// The subjects that are named one by one.
@@ -64,17 +81,23 @@ impl About {
         &self.subjects
     }
 
-    /// The partner. Its other subjects all begin with its name and a slash.
-    pub fn partner(&self) -> &PartnerName {
-        &self.partner
+    /// The partner or integration. Its other subjects all begin with its name and a slash.
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Whether an entry is about it.
     pub fn holds(&self, entry: &Entry) -> bool {
-        let own = |name: &str| name.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let own = |name: &str| is_of(&self.party, name);
         let subject = entry.subject();
         own(&subject) || self.subjects.contains(&subject) || cut_client(entry).is_some_and(|client| own(&client.to_string()))
     }
+}
+
+/// Whether a name is that of a party, or of something of it.
+fn is_of(party: &Party, name: &str) -> bool {
+    let party = party.to_string();
+    name.strip_prefix(party.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The client whose token an entry cuts, where it cuts one token.
@@ -93,6 +116,7 @@ pub fn actor(entry: &Entry) -> String {
         Entry::Change(entry) => match &entry.change.by {
             Actor::Staff(person) | Actor::Machine(person) => person.id.clone(),
             Actor::Workload(integration) => integration.to_string(),
+            Actor::Api(api) => api.to_string(),
             Actor::Operator => "operator".to_owned(),
             Actor::Broker => "broker".to_owned(),
             Actor::Directory => "directory".to_owned(),

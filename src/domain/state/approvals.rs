@@ -1,6 +1,6 @@
 //! Whether an approval still is about what waits for it.
 
-use super::{Held, Party, State, exceptions};
+use super::{Held, Party, State, erasures, exceptions};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, IntegrationId};
@@ -16,9 +16,13 @@ impl Approval {
         }
         let named = self.subject.as_str();
         let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
+        let case = || state.offboardings.find(named).filter(|case| case.is_open());
         match self.kind {
+            Kind::Abort => case().is_some_and(|case| case.abort.as_ref().is_some_and(|(asked, _)| *asked == self.id)),
+            Kind::Offboarding => case().is_some_and(|case| case.sign_off.as_ref() == Some(&self.id)),
             Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
             Kind::Environment => state.closures.asked(named) == Some(&self.id),
+            Kind::Erasure => state.erasure(&self.id).is_some_and(|texts| erasures::version(texts) == self.version),
             Kind::Exception => integration().is_some_and(|one| {
                 let asked = one.exceptions.asked_by(&self.id).and_then(|id| Some((id, state.exception(id)?.1)));
                 asked.is_some_and(|(id, secret)| exceptions::version(id, secret) == self.version)

@@ -264,6 +264,12 @@ impl Candidates {
         self.replace(&ClientId::Api(current.record.name.clone()), lists, current.version);
     }
 
+    /// Takes the bindings of a client out that has ended.
+    pub(super) fn take_out(&mut self, client: &ClientId) {
+        let before = self.remove(client);
+        self.sources.replace(&before, &[]);
+    }
+
     fn replace<'a>(
         &mut self,
         client: &ClientId,

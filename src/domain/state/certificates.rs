@@ -23,8 +23,8 @@ impl State {
     ///
     /// One that is revoked stays so. One whose integration somebody called compromised is on hold until that suspension is lifted.
     pub fn leaf_end(&self, leaf: &Leaf) -> Option<LeafEnd> {
-        let revoked = self.revoked_at(leaf).map(LeafEnd::Revoked);
-        revoked.or_else(|| self.held_since(leaf).map(LeafEnd::Held))
+        let revoked = self.revoked_at(leaf).into_iter().chain(self.certificates.ended_at(leaf)).min();
+        revoked.map(LeafEnd::Revoked).or_else(|| self.held_since(leaf).map(LeafEnd::Held))
     }
 
     fn held_since(&self, leaf: &Leaf) -> Option<Timestamp> {

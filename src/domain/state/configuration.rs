@@ -36,6 +36,10 @@ impl State {
                 if configuration.governance.reviews && self.recertification.since.is_none() {
                     self.count_reviews(entry);
                 }
+                if configuration.governance.offboarding {
+                    self.offboardings.since.get_or_insert(entry.at);
+                }
+                self.close_everywhere();
                 strict.iter().for_each(|(id, ends)| self.cut_past_review(entry, id, ends));
                 Effects::judged()
             }

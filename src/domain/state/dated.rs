@@ -15,11 +15,12 @@ use crate::domain::log::dates::DatesChange;
 use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
+use crate::domain::log::offboarding::OffboardingChange;
 use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::registry::binding::Admits;
-use crate::domain::registry::date::{DAYS_BEFORE, Date};
-use crate::domain::registry::integration::Integration;
+use crate::domain::registry::date::{DAYS_BEFORE, Date, OFFBOARDS_AFTER};
+use crate::domain::registry::integration::{Integration, Trigger};
 use crate::domain::registry::suspension::Party;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{ExceptionId, IntegrationId, Issuer, PartnerName, PersonId};
@@ -29,7 +30,12 @@ const FIRST_WARNING: Seconds = Seconds::days(DAYS_BEFORE[0]);
 
 impl State {
     /// The dates of a partner, or of the version of an integration that is in force. A version that waits has none yet.
+    ///
+    /// What is being offboarded has no dates any more: it is over already.
     pub fn dates_of(&self, party: &Party) -> Vec<(Date, Timestamp)> {
+        if self.ending(party).is_some() {
+            return Vec::new();
+        }
         match party {
             Party::Partner(partner) => self.verification_of(partner).into_iter().collect(),
             Party::Integration(id) => {
@@ -52,6 +58,7 @@ impl State {
             (Date::ContractStarts { integration: integration.clone() }, record.contract.starts),
             (Date::ContractEnds { integration: integration.clone() }, record.contract.ends),
         ];
+        let offboards = self.offboards_at(record).map(|at| (Date::OffboardingOpens { integration: integration.clone() }, at));
         let environments = record.environments.iter().filter_map(|(environment, access)| {
             Some((Date::EnvironmentEnds { integration: integration.clone(), environment: environment.clone() }, access.ends?))
         });
@@ -68,10 +75,17 @@ impl State {
             Some((Date::ReviewDue { integration: integration.clone(), environment: environment.clone() }, at))
         });
         let mut dates: Vec<_> =
-            contract.into_iter().chain(environments).chain(exceptions).chain(owner).chain(reviews).collect();
+            contract.into_iter().chain(offboards).chain(environments).chain(exceptions).chain(owner).chain(reviews).collect();
         dates.extend(self.issuer_keys_due(record));
         dates.extend(self.certificate_keys_due(record));
         dates
+    }
+
+    /// When an offboarding opens by itself: long after the contract, after the first entry of a program that opens any, and after one that
+    /// was given up.
+    pub(super) fn offboards_at(&self, record: &Integration) -> Option<Timestamp> {
+        let since = self.offboardings.counts_from(&record.id)?;
+        (record.offboarding.trigger == Trigger::ContractEnd).then(|| record.contract.ends.max(since).plus(OFFBOARDS_AFTER))
     }
 
     /// When the newest keys of issuers are due, by the cadence of the record.
@@ -124,6 +138,7 @@ impl State {
             Change::Recertification(change) => self.reviewed_by(change).iter().map(of).collect(),
             Change::Configuration(change) => self.graced_by(change),
             Change::Directory(change) => self.owned_by_any(change),
+            Change::Offboarding(change) => self.ended_by(change),
             Change::Signal(change) => self.touched(change.about()).iter().map(of).collect(),
             Change::Journal(_)
             | Change::Environment(_)
@@ -137,6 +152,26 @@ impl State {
             | Change::Dates(_)
             | Change::Text(_) => Vec::new(),
         }
+    }
+
+    /// The party that is offboarded, or comes back, with its integrations.
+    fn ended_by(&self, change: &OffboardingChange) -> Vec<Party> {
+        let integrations = self.ending_with(change).into_iter().map(Party::Integration);
+        let about = match change {
+            OffboardingChange::Started { about, .. } => Some(about.clone()),
+            OffboardingChange::Aborted { offboarding } => {
+                self.offboardings.find(offboarding.as_str()).map(|case| case.about.clone())
+            }
+            OffboardingChange::DependenciesFound { .. }
+            | OffboardingChange::Acknowledged { .. }
+            | OffboardingChange::Tested { .. }
+            | OffboardingChange::Waiting { .. }
+            | OffboardingChange::SignOffAsked { .. }
+            | OffboardingChange::AbortAsked { .. }
+            | OffboardingChange::Closed { .. }
+            | OffboardingChange::Registered { .. } => None,
+        };
+        integrations.chain(about).collect()
     }
 
     /// The integration that gets a certificate, and those whose keys are forgotten with it.
@@ -174,7 +209,8 @@ impl State {
     /// The integrations without an owner, if a change says how long they last.
     fn graced_by(&self, change: &ConfigurationChange) -> Vec<Party> {
         let ConfigurationChange::Changed(configuration) = change else { return Vec::new() };
-        if configuration.governance.reviews && self.recertification.since.is_none() {
+        let reviews = configuration.governance.reviews && self.recertification.since.is_none();
+        if reviews || configuration.governance.offboarding && self.offboardings.since.is_none() {
             return self.integrations.keys().cloned().map(Party::Integration).collect();
         }
         let is_same = configuration.governance.owner_grace == self.owner_grace();

@@ -23,6 +23,8 @@ pub struct Dates {
     by_issuer: OrdMap<Issuer, OrdSet<IntegrationId>>,
     /// The integrations that have no owner any more.
     graced: OrdSet<IntegrationId>,
+    /// The integrations that are offboarded by themselves, by when.
+    offboards: OrdSet<(Timestamp, IntegrationId)>,
     told: Option<Told>,
 }
 
@@ -30,6 +32,7 @@ pub struct Dates {
 struct Held {
     times: Vec<Timestamp>,
     issuers: Vec<Issuer>,
+    offboards: Option<Timestamp>,
 }
 
 /// How far people were told.
@@ -102,6 +105,11 @@ impl Dates {
         self.by_time.keys().filter_map(|(at, party)| Some((*at, party.as_ref()?)))
     }
 
+    /// The first integration whose offboarding opens by itself at `now`, and when it was due.
+    pub fn offboards(&self, now: Timestamp) -> Option<(&IntegrationId, Timestamp)> {
+        self.offboards.get_min().filter(|(at, _)| *at <= now).map(|(at, id)| (id, *at))
+    }
+
     /// The integrations that have no owner any more.
     pub(super) fn graced(&self) -> impl Iterator<Item = &IntegrationId> {
         self.graced.iter()
@@ -116,6 +124,8 @@ impl Dates {
     pub(super) fn index(&mut self, party: &Party, dates: &[(Date, Timestamp)], issuers: Vec<Issuer>, now: Timestamp) {
         let key = |at: Timestamp| (at, Some(party.clone()));
         let before = self.of.get(party).cloned().unwrap_or_default();
+        let opens = |(date, at): &(Date, Timestamp)| matches!(date, Date::OffboardingOpens { .. }).then_some(*at);
+        let offboards = dates.iter().find_map(opens);
         // What is past when it becomes known is told by the change that made it so.
         let is_known = |at: &Timestamp| *at > now || before.times.contains(at);
         let mut times: Vec<Timestamp> = dates.iter().map(|(_, at)| *at).filter(is_known).collect();
@@ -128,9 +138,15 @@ impl Dates {
             self.by_time.insert(key(*new), now);
         }
         if let Party::Integration(id) = party {
+            if let Some(gone) = before.offboards {
+                self.offboards.remove(&(gone, id.clone()));
+            }
+            if let Some(at) = offboards {
+                self.offboards.insert((at, id.clone()));
+            }
             self.index_integration(id, dates, (before.issuers.as_slice(), issuers.as_slice()));
         }
-        let held = Held { times, issuers };
+        let held = Held { times, issuers, offboards };
         if held == Held::default() {
             self.of.remove(party);
         } else if held != *before {

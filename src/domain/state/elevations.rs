@@ -143,6 +143,21 @@ impl Elevations {
         self.unsettled.remove(id);
     }
 
+    /// Ends everything of these integrations that waits or runs; they are in their order. Returns how many.
+    pub(in crate::domain) fn end_of(&mut self, integrations: &[IntegrationId], ended: &Ended) -> u64 {
+        let own = |of: &IntegrationId| integrations.binary_search(of).is_ok();
+        let places = self.by_place.iter().filter(|((of, _), _)| own(of)).flat_map(|(_, ids)| ids);
+        let open = |id: &&ElevationId| {
+            self.all.get(*id).is_some_and(|request| !request.is_closed(ended.at) && request.ended.is_none())
+        };
+        let open: Vec<ElevationId> = places.filter(open).cloned().collect();
+        open.iter().for_each(|id| {
+            self.end(id, ended.clone());
+            self.unreviewed.remove(id);
+        });
+        u64::try_from(open.len()).unwrap_or(u64::MAX)
+    }
+
     /// Ends all: after a `reopen` nobody knows what was decided since the backup.
     pub(in crate::domain) fn end_all(&mut self, at: Timestamp) -> Vec<(EnvironmentName, ElevationId)> {
         self.unsettled.clear();

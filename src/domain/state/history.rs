@@ -10,11 +10,16 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, Binding, KeySource};
 use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain};
 
+/// The least label that a name can be.
+const LEAST: &str = "0";
+
 /// Everything that was ever in force: a fold of the journal.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last rule of each binding, by [`RevocationTarget::Binding`].
     bindings: OrdMap<RevocationTarget, Admits>,
+    /// The rules that bindings had before their last one, where they had others.
+    earlier: OrdMap<RevocationTarget, Vec<Admits>>,
     /// The lines that cut what an issuer's proofs bought.
     issuers: OrdMap<Issuer, OrdSet<RevocationKey>>,
     environments: OrdSet<EnvironmentName>,
@@ -36,7 +41,12 @@ impl History {
                 keys.insert(subject.key());
                 keys.extend(beside(client, environment, &rule.keys));
             }
-            self.bindings.insert(subject, binding.admits.clone());
+            let before = self.bindings.insert(subject.clone(), binding.admits.clone());
+            if let Some(before) = before.filter(|before| *before != binding.admits) {
+                let earlier = self.earlier.entry(subject).or_default();
+                earlier.retain(|one| *one != binding.admits && *one != before);
+                earlier.push(before);
+            }
         }
     }
 
@@ -52,6 +62,26 @@ impl History {
     /// The last rule of a binding; nothing for a binding that was never in force.
     pub fn binding(&self, subject: &RevocationTarget) -> Option<&Admits> {
         self.bindings.get(subject)
+    }
+
+    /// Every rule that a binding of `client` ever had, with its environment and name. It costs what it finds.
+    pub fn admitted_by(&self, client: &ClientId) -> Vec<(EnvironmentName, Binding)> {
+        let mut all = Vec::new();
+        // Invariant: the least label is a name.
+        let (Ok(environment), Ok(binding)) = (LEAST.parse(), LEAST.parse()) else { return all };
+        let from = RevocationTarget::Binding { client: client.clone(), environment, binding };
+        for (target, last) in self.bindings.range(from..) {
+            let RevocationTarget::Binding { client: of, environment, binding } = target else { break };
+            if of != client {
+                break;
+            }
+            let rules = self.earlier.get(target).into_iter().flatten().chain([last]);
+            all.extend(rules.map(|admits| {
+                let binding = Binding { name: binding.clone(), admits: admits.clone() };
+                (environment.clone(), binding)
+            }));
+        }
+        all
     }
 
     /// Whether tokens may have been issued under `issuer`.

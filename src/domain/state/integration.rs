@@ -8,6 +8,7 @@ use super::recertification::Reviews;
 use crate::domain::people::owners::{InForce, OwnerIds};
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
+use crate::domain::registry::offboarding::Ending;
 use crate::domain::registry::phase::Phase;
 use crate::domain::registry::suspension::Suspensions;
 use crate::domain::value::clock::Timestamp;
@@ -36,6 +37,8 @@ pub struct IntegrationState {
     pub non_use: NonUse,
     /// Its reviews.
     pub reviews: Reviews,
+    /// Its end, if it is being offboarded or was.
+    pub ending: Option<Box<Ending>>,
 }
 
 /// Why an integration cannot be discarded.
@@ -50,6 +53,9 @@ pub enum Kept {
 impl IntegrationState {
     /// The phase of its life. A suspension does not change it.
     pub fn phase(&self) -> Phase {
+        if let Some(ending) = &self.ending {
+            return if ending.is_over() { Phase::Ended } else { Phase::Offboarding };
+        }
         match (&self.current, &self.held) {
             (Some(_), _) => Phase::Active,
             (None, Some(held)) if held.approval.is_some() => Phase::Submitted,

@@ -12,7 +12,6 @@ use super::credential::revocation_key::RevocationKey;
 use super::log::archive::Archive;
 use super::log::change::{Attributed, Change};
 use super::log::elevation::ElevationChange;
-use super::log::text::TextChange;
 use super::people::actor::Person;
 use super::people::passkey::Passkeys;
 use super::registry::approval::Approval;
@@ -21,6 +20,7 @@ use super::value::clock::Timestamp;
 use super::value::names::{
     ApiName, ApprovalId, EnvironmentName, ExceptionId, IntegrationId, Issuer, PartnerName, RevocationId,
 };
+use super::value::text::Text;
 use barred::Barred;
 use closures::Closures;
 use dates::Dates;
@@ -31,6 +31,7 @@ use history::History;
 use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
 use narrowings::Narrowings;
+use offboarding::Offboardings;
 use owners::Owners;
 use recent_cuts::{Cut, RecentCuts};
 use recertification::Recertification;
@@ -62,6 +63,7 @@ mod effects;
 pub mod elevations;
 pub mod ends;
 mod environments;
+pub mod erasures;
 pub mod exception;
 pub mod exceptions;
 mod granted;
@@ -76,6 +78,8 @@ mod keys;
 mod narrowed;
 pub mod narrowings;
 pub mod non_use;
+pub mod offboarding;
+mod offboardings;
 mod opening;
 pub mod ours;
 pub mod own;
@@ -160,6 +164,8 @@ pub struct State {
     pub approvals: OrdMap<ApprovalId, Arc<Approval>>,
     /// The complete approvals whose effect has not come yet.
     pub(in crate::domain) granted: OrdSet<ApprovalId>,
+    /// The texts that approvals would have forgotten, while they wait.
+    pub(in crate::domain) erasures: OrdMap<ApprovalId, Arc<[Text]>>,
     /// All elevations that were ever asked for.
     pub elevations: Elevations,
     /// The passkeys that approvers sign with.
@@ -180,6 +186,8 @@ pub struct State {
     pub narrowings: Narrowings<Then>,
     /// All signals that ever came.
     pub signals: Signals,
+    /// All offboardings that ever began, and what people registered for them.
+    pub offboardings: Offboardings,
     /// The issuer of the person who made the last change: one text for all that is kept of people.
     pub(in crate::domain) issuer_of_people: Option<Issuer>,
     /// People whose access was ended, with the time of the cut. It stays ended.
@@ -239,6 +247,12 @@ impl State {
                 owners.into_iter().for_each(|(id, owners)| self.index_owners(id, &owners));
                 effects
             }
+            Change::Offboarding(change) => {
+                let owners: Vec<_> = self.ending_with(change).into_iter().map(|id| (self.owners_of(&id), id)).collect();
+                let effects = self.apply_offboarding(entry, change);
+                owners.iter().for_each(|(before, id)| self.index_owners(id, before));
+                effects
+            }
             Change::Approval(change) => self.apply_approval(entry, change),
             Change::Elevation(change) => self.apply_elevation(entry, change),
             Change::Passkey(change) => self.apply_passkey(entry, change),
@@ -247,8 +261,7 @@ impl State {
             Change::Staff(change) => self.apply_staff(entry, change),
             Change::Directory(change) => self.apply_directory(entry, change),
             Change::Dates(change) => self.apply_dates(entry, change),
-            // The texts leave the store with the change. The state holds their digests.
-            Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),
+            Change::Text(change) => self.apply_text(entry, change),
         };
         self.carry_out(entry, effects);
         self.index_dates(entry, &dated);

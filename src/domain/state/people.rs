@@ -59,11 +59,14 @@ fn record(approval: &Approval) -> Option<ClientId> {
     match approval.kind {
         Kind::Api => Some(ClientId::Api(approval.subject.parse().ok()?)),
         Kind::Change | Kind::Integration => Some(ClientId::Integration(approval.subject.parse().ok()?)),
-        Kind::Enrolment
+        Kind::Abort
+        | Kind::Enrolment
         | Kind::Environment
+        | Kind::Erasure
         | Kind::Exception
         | Kind::Guardrail
         | Kind::Lift
+        | Kind::Offboarding
         | Kind::Partner
         | Kind::Resume
         | Kind::Review => None,

@@ -136,6 +136,8 @@ mod tests {
             "environment.closed",
             "integration.suspended",
             "key.tainted",
+            "offboarding.aborted",
+            "offboarding.started",
             "partner.suspended",
             "revocation.added",
             "signal.confirmed",

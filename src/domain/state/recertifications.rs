@@ -432,7 +432,8 @@ impl State {
     pub fn selected(&self, terms: &CampaignTerms) -> Vec<(IntegrationId, EnvironmentName)> {
         let select = &terms.select;
         let of = |(id, known): (&IntegrationId, &IntegrationState)| -> Vec<(IntegrationId, EnvironmentName)> {
-            let Some(current) = &known.current else { return Vec::new() };
+            // What is being offboarded has no access left to look at.
+            let Some(current) = known.current.as_ref().filter(|_| known.ending.is_none()) else { return Vec::new() };
             let takes = |(name, access): (&EnvironmentName, &Access)| {
                 let risks = if select.risk.is_some() { self.risks(access) } else { BTreeSet::new() };
                 select.takes(id, &risks).then(|| (id.clone(), name.clone()))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::State;
+use super::taken::Holder;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::Binding;
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, IntegrationId};
@@ -18,6 +19,7 @@ impl State {
         for (environment, access) in &current.environments {
             self.remember(&ClientId::Integration(id.clone()), environment, &access.bindings);
         }
+        self.take_over(Holder::Integration(&current));
     }
 
     /// Takes the callers of an API that are in force now into the indexes.
@@ -30,6 +32,7 @@ impl State {
         for (environment, bindings) in &current.callers {
             self.remember(&ClientId::Api(name.clone()), environment, bindings);
         }
+        self.take_over(Holder::Api(&current));
     }
 
     /// Remembers bindings that are in force now. A revoked one bars all that it admits now as well.

@@ -162,6 +162,7 @@ fn sender(by: &Actor) -> Arc<str> {
     match by {
         Actor::Staff(person) | Actor::Machine(person) => format!("{} {}", person.iss, person.id).into(),
         Actor::Workload(id) => format!("workload {id}").into(),
+        Actor::Api(api) => format!("api {api}").into(),
         Actor::Directory => "directory".into(),
         Actor::Operator => "operator".into(),
         Actor::Broker => "broker".into(),

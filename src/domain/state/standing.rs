@@ -90,7 +90,7 @@ impl Revocation {
 impl State {
     /// The state of a workload's certificate at `now`.
     pub fn leaf_standing(&self, leaf: &Leaf, now: Timestamp) -> LeafStanding {
-        if self.is_refused(&leaf.revocation_key()) {
+        if self.is_refused(&leaf.revocation_key()) || self.certificates.ended_at(leaf).is_some() {
             LeafStanding::Revoked
         } else if now >= leaf.ends {
             LeafStanding::Expired

@@ -85,6 +85,8 @@ pub struct Beside<'a> {
     pub taken: &'a Taken,
     /// Which of them reserve what they have: not drafts, nor versions that were denied, withdrawn or not answered in time.
     pub reserves: &'a dyn Fn(&ClientId) -> bool,
+    /// Why a rule that admits what one of theirs admits is refused.
+    pub because: &'static Reason,
 }
 
 /// Something of a record that is not free.
@@ -187,6 +189,34 @@ impl Taken {
 }
 
 impl Taken {
+    /// Whether nothing is taken.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// The clients here whose bindings admit a proof that a binding of `record` admits too, each once, without the record's own.
+    ///
+    /// A record that takes too long to compare overlaps with everybody here: whoever asks wants to know of each.
+    pub fn overlapping(&self, record: Holder<'_>) -> Vec<ClientId> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let own = record.client();
+        let mut found: Vec<ClientId> = Vec::new();
+        let mut effort = Effort::default();
+        for rule in record.entries() {
+            loop {
+                let counts = |other: &Entry| other.client != own && !found.contains(&other.client);
+                match self.bindings.overlapping(&rule.entry, &mut effort, counts) {
+                    Ok(Some(other)) => found.push(other.client.clone()),
+                    Ok(None) => break,
+                    Err(_) => return self.of.keys().filter(|client| **client != own).cloned().collect(),
+                }
+            }
+        }
+        found
+    }
+
     /// Whether the version that `client` has here uses the same text in the same way.
     fn has(&self, client: &ClientId, part: &Part) -> bool {
         self.of.get(client).is_some_and(|used| used.contains(&part.used))
@@ -274,7 +304,7 @@ pub fn conflicts(
             continue;
         }
         let mut found = None;
-        for Beside { taken, reserves } in others {
+        for Beside { taken, reserves, because: _ } in others {
             let counts = |_: &Usage, other: &ClientId| *other != client && reserves(other);
             found = found.or(taken.uses.against(part, effort, counts)?);
         }
@@ -290,18 +320,19 @@ pub fn conflicts(
             conflicts.push(Conflict { at: rule.at.clone(), reason: &reason::BINDING_OWN_ISSUER, message, stands: false });
         }
         let mut found = None;
-        for Beside { taken, reserves } in others {
+        for Beside { taken, reserves, because } in others {
             let counts = |other: &Entry| other.client != client && reserves(&other.client);
-            found = taken.bindings.overlapping(&rule.entry, effort, counts)?;
+            found = taken.bindings.overlapping(&rule.entry, effort, counts)?.map(|other| (other, *because));
             if found.is_some() {
                 break;
             }
         }
         if found.is_none() && rule.entry.takes_certificates() {
-            found = by_certificate.overlapping(&rule.entry, effort, |other| other.environment != rule.entry.environment)?;
+            let other = by_certificate.overlapping(&rule.entry, effort, |other| other.environment != rule.entry.environment)?;
+            found = other.map(|other| (other, &reason::BINDING_OVERLAP));
         }
-        if let Some(other) = found {
-            conflicts.push(rule.against(other, in_force.has_rule(Some(rule), effort)?));
+        if let Some((other, because)) = found {
+            conflicts.push(rule.against(other, because, in_force.has_rule(Some(rule), effort)?));
         }
     }
     Ok(conflicts)
@@ -369,10 +400,12 @@ impl Part {
 }
 
 impl Rule<'_> {
-    fn against(&self, other: &Entry, stands: bool) -> Conflict {
+    fn against(&self, other: &Entry, because: &'static Reason, stands: bool) -> Conflict {
         let (binding, place) = (&self.entry.binding, format!("{}/{}/{}", other.client, other.environment, other.binding));
         let both = self.entry.takes_certificates() && other.takes_certificates();
-        let message = if both && other.environment != self.entry.environment {
+        let message = if *because == reason::BINDING_OFFBOARDING {
+            format!("a proof that {binding} admits was admitted by {place}, which is being offboarded")
+        } else if both && other.environment != self.entry.environment {
             format!(
                 "an X.509-SVID that {binding} admits could also be admitted by {place}: it names no audience, so a SPIFFE ID belongs to \
                  one environment; use an ID of its own in each"
@@ -380,6 +413,7 @@ impl Rule<'_> {
         } else {
             format!("a proof that {binding} admits could also be admitted by {place}; they must differ on a claim")
         };
-        Conflict { at: self.at.clone(), reason: &reason::BINDING_OVERLAP, message, stands }
+        // What is being offboarded is not in force, so nothing stands beside it.
+        Conflict { at: self.at.clone(), reason: because, message, stands: stands && *because == reason::BINDING_OVERLAP }
     }
 }

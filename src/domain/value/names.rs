@@ -155,6 +155,10 @@ name!(
     CampaignId, url_safe
 );
 name!(
+    /// One offboarding of a partner or an integration.
+    OffboardingId, url_safe
+);
+name!(
     /// One request for an elevation, and what came of it.
     ElevationId, url_safe
 );

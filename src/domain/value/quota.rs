@@ -16,6 +16,7 @@
 //! | revocation of a token | 61 n; of an API 36 600 | one entry for each living token | the same |
 //! | request for an elevation | 120 | one entry | the same |
 //! | word that it is compromised | 120 | one entry at the first | the same |
+//! | question after offboardings, acknowledgement of one | 240 | one entry for each acknowledgement that says something else | the same |
 //! | poll of an elevation | 36 600 | nothing | nothing |
 //! | first enrolment, re-enrolment | 120 | one entry | nothing |
 //! | DPoP proof that a proxy shows for it | 366 000 | nothing | one key for a DPoP proof |
@@ -41,6 +42,8 @@ pub enum Operation {
     ElevationRequest,
     /// Says that it is compromised.
     Signal,
+    /// Asks which offboardings wait for it, or acknowledges one.
+    Offboarding,
     /// Asks how an elevation stands.
     ElevationPoll,
     /// Shows a DPoP proof to a proxy that asks for a verdict.
@@ -85,6 +88,9 @@ const ELEVATIONS_AN_HOUR: u32 = 60;
 /// All but the first say the same again.
 const SIGNALS_AN_HOUR: u32 = 60;
 
+/// An API looks once a minute, and acknowledges what it finds. Each word is an entry for ever.
+const OFFBOARDINGS_AN_HOUR: u32 = 120;
+
 /// Twenty open elevations, each asked about every two seconds as the answer says.
 const POLLS: u32 = 600;
 
@@ -107,6 +113,7 @@ impl Operation {
             Self::Revocation => per_minute(exchanges),
             Self::Enrolment => per_hour(ENROLMENTS_AN_HOUR),
             Self::Signal => per_hour(SIGNALS_AN_HOUR),
+            Self::Offboarding => per_hour(OFFBOARDINGS_AN_HOUR),
             Self::ElevationRequest => per_hour(ELEVATIONS_AN_HOUR),
             Self::ElevationPoll => per_minute(POLLS),
             Self::Possession => per_minute(OF_AN_API),
@@ -122,6 +129,7 @@ impl Operation {
             Self::Enrolment => "enrolment",
             Self::ElevationRequest => "elevation",
             Self::Signal => "signal",
+            Self::Offboarding => "offboarding",
             Self::ElevationPoll => "poll",
             Self::Possession => "possession",
         }

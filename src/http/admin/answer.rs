@@ -142,6 +142,24 @@ impl<T: ToSchema> Answer for Listed<T> {
     }
 }
 
+/// A ZIP archive.
+pub struct Archive(pub Vec<u8>);
+
+/// Its media type (IANA).
+const ZIP: &str = "application/zip";
+
+impl IntoResponse for Archive {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(ZIP))], self.0).into_response()
+    }
+}
+
+impl Answer for Archive {
+    fn describe(description: &mut Description) {
+        description.answer_in(200, ZIP);
+    }
+}
+
 impl<A: Answer> Answer for Written<A> {
     fn describe(description: &mut Description) {
         A::describe(description);

@@ -68,6 +68,13 @@ impl Description {
         self.operation.responses.responses.insert(status.to_string(), response.build().into());
     }
 
+    /// Adds the successful answer, bytes of this media type.
+    pub fn answer_in(&mut self, status: u16, media: &str) {
+        let bytes: Schema = ObjectBuilder::new().schema_type(Type::String).content_media_type(media).build().into();
+        let response = ResponseBuilder::new().description("Done").content(media, Content::new(Some(bytes)));
+        self.operation.responses.responses.insert(status.to_string(), response.build().into());
+    }
+
     /// Adds the schema of `T` to the description and returns a reference to it.
     pub fn schema<T: ToSchema>(&mut self) -> RefOr<Schema> {
         self.schemas.push((T::name().into_owned(), T::schema()));

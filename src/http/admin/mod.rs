@@ -38,6 +38,7 @@ mod inventory;
 mod issuers;
 mod keys;
 mod missing;
+mod offboardings;
 mod passkeys;
 mod past;
 mod people;
@@ -49,6 +50,7 @@ mod revocations;
 mod route;
 pub mod signals;
 mod suspensions;
+mod texts;
 mod webhooks;
 
 use std::sync::{Arc, LazyLock};
@@ -78,6 +80,7 @@ fn table() -> Vec<Route> {
         environments::routes(),
         evidence::routes(),
         exceptions::routes(),
+        offboardings::routes(),
         guardrails::routes(),
         issuers::routes(),
         keys::routes(),
@@ -90,6 +93,7 @@ fn table() -> Vec<Route> {
         revocations::routes(),
         signals::routes(),
         suspensions::routes(),
+        texts::routes(),
         webhooks::routes(),
     ];
     resources.into_iter().flatten().collect()

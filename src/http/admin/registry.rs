@@ -49,7 +49,10 @@ struct OfIntegrations;
 impl Filters for OfIntegrations {
     const ALL: &'static [Filter] = &[
         Filter::text("partner", "Of this partner"),
-        Filter::text("state", "draft, submitted or active; or suspended: some suspension is in force, whatever the state"),
+        Filter::text(
+            "state",
+            "draft, submitted, active, offboarding or ended; or suspended: some suspension is in force, whatever the state",
+        ),
     ];
 }
 
@@ -59,7 +62,7 @@ struct OfPartners;
 impl Filters for OfPartners {
     const ALL: &'static [Filter] = &[Filter::text(
         "state",
-        "submitted or active; or suspended: some suspension is in force; or verified or verification-expired: active, and so now",
+        "submitted, active, offboarding or ended; or suspended: some suspension is in force; or verified or verification-expired: active, and so now",
     )];
 }
 

@@ -1,6 +1,7 @@
 //! Reviews of access: which are open, what people decide, campaigns, and how people review.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -96,7 +97,8 @@ async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfRe
             && page.takes("environment", row.environment.as_str())
             && after.as_ref().is_none_or(|after| row.id > *after)
     };
-    let rows = all.take_while(of_partner).flat_map(|(id, known)| rows(id, known, state, now)).filter(wanted);
+    let stands = |(_, known): &(&IntegrationId, &Arc<IntegrationState>)| known.ending.is_none();
+    let rows = all.take_while(of_partner).filter(stands).flat_map(|(id, known)| rows(id, known, state, now)).filter(wanted);
     Ok(page.first(rows.map(|row| (row.id.to_string(), row))))
 }
 

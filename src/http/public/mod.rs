@@ -9,6 +9,7 @@ pub mod enrolment;
 mod held;
 mod here;
 pub mod introspection;
+mod offboardings;
 mod prepared;
 pub mod publication;
 pub mod signals;
@@ -76,6 +77,7 @@ struct Place {
 /// A route below an issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route {
+    Acknowledgements,
     Bundle,
     Elevation,
     Elevations,
@@ -84,6 +86,7 @@ enum Route {
     Jwks(KeySet),
     List,
     Metadata(Flavour),
+    Offboardings,
     Status,
     StatusInPath,
     Revoke,
@@ -93,7 +96,7 @@ enum Route {
     VerifyInPath,
 }
 
-const ROUTES: [(&str, Route); 18] = [
+const ROUTES: [(&str, Route); 20] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/bundle", Route::Bundle),
@@ -107,6 +110,8 @@ const ROUTES: [(&str, Route); 18] = [
     ("/ocsp/{*question}", Route::StatusInPath),
     ("/jwks", Route::Jwks(KeySet::Default)),
     ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
+    ("/offboardings", Route::Offboardings),
+    ("/offboardings/{id}/acknowledgements", Route::Acknowledgements),
     ("/revoke", Route::Revoke),
     ("/token", Route::Token),
     ("/verify", Route::Verify),
@@ -238,13 +243,15 @@ impl Route {
     fn is_found_by_path(self) -> bool {
         match self {
             Self::List | Self::Status | Self::StatusInPath | Self::VerifyInPath => true,
-            Self::Bundle
+            Self::Acknowledgements
+            | Self::Bundle
             | Self::Elevation
             | Self::Elevations
             | Self::Enrolment(_)
             | Self::Introspect
             | Self::Jwks(_)
             | Self::Metadata(_)
+            | Self::Offboardings
             | Self::Revoke
             | Self::Signals
             | Self::Token
@@ -255,9 +262,11 @@ impl Route {
     /// True if a certificate authenticates the client of this route, or its token is bound to one.
     fn takes_certificate(self) -> bool {
         match self {
-            Self::Elevations
+            Self::Acknowledgements
+            | Self::Elevations
             | Self::Enrolment(Operation::Reenroll)
             | Self::Introspect
+            | Self::Offboardings
             | Self::Revoke
             | Self::Signals
             | Self::Token => true,
@@ -278,7 +287,8 @@ impl Route {
         let path: Arc<str> = path.into();
         let handle = move |Shared(public): Shared<Arc<Public>>, request: Request| self.answer(&public, &path, request);
         match self {
-            Self::Elevations
+            Self::Acknowledgements
+            | Self::Elevations
             | Self::Introspect
             | Self::Revoke
             | Self::Signals
@@ -293,7 +303,8 @@ impl Route {
             | Self::Enrolment(Operation::CaCerts)
             | Self::Jwks(_)
             | Self::List
-            | Self::Metadata(_) => get(handle),
+            | Self::Metadata(_)
+            | Self::Offboardings => get(handle),
         }
     }
 
@@ -357,6 +368,12 @@ impl Route {
                 Box::pin(async move { enrolment::certificate_status(&here, &question).await })
             }
             Self::Elevations => whole(body, |body| elevations::ask(here, headers, body)),
+            Self::Offboardings => Box::pin(offboardings::list(here, headers)),
+            Self::Acknowledgements => {
+                let rest = uri.path().rsplit_once("/offboardings/").map_or("", |(_, rest)| rest);
+                let id = rest.strip_suffix("/acknowledgements").unwrap_or_default().to_owned();
+                whole(body, |body| offboardings::acknowledge(here, headers, id, body))
+            }
             Self::Signals => whole(body, |body| signals::send(here, headers, body)),
             Self::Introspect => whole(body, |body| introspection::introspect(here, headers, body)),
             Self::Revoke => whole(body, |body| introspection::revoke(here, headers, body)),

@@ -437,6 +437,6 @@ fn bind<'q>(text: &'static str, query: &Query, limit: i64) -> sqlx::query::Query
         .bind(query.actor.clone())
         .bind(about.and_then(|about| serde_json::to_string(about.subjects()).ok()))
         // All clients of one partner: `/` comes right before `0`.
-        .bind(about.map(|about| format!("{}/", about.partner())))
-        .bind(about.map(|about| format!("{}0", about.partner())))
+        .bind(about.map(|about| format!("{}/", about.party())))
+        .bind(about.map(|about| format!("{}0", about.party())))
 }

@@ -47,7 +47,7 @@ async fn both(bundles: &[(String, Vec<u8>)], key: &VerifierKey) -> Vec<(Result<B
     all
 }
 
-async fn one(bundle: &[u8], key: &VerifierKey) -> (Result<BundleReport, String>, String) {
+pub async fn one(bundle: &[u8], key: &VerifierKey) -> (Result<BundleReport, String>, String) {
     both(&[("one".to_owned(), bundle.to_vec())], key).await.remove(0)
 }
 

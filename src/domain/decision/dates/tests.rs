@@ -244,6 +244,7 @@ fn all_kinds() -> State {
     let mut state = begun();
     let mut configuration = state.configuration.clone().expect("configured");
     configuration.governance.reviews = true;
+    configuration.governance.offboarding = true;
     apply(&mut state, 5, ConfigurationChange::Changed(configuration));
     let mut rotating = record(&state, "sync", |record| {
         record.contract.starts = at(90 * DAY);
@@ -303,6 +304,7 @@ fn every_kind_of_date_is_found_and_told() {
     let usual = vec![60, 30, 7, 0];
     let expected = every.into_iter().map(|kind| match kind.as_str() {
         "owner-grace-ends" => (kind, vec![7, 0]),
+        "offboarding-opens" => (kind, vec![14, 3, 0]),
         // Of two integrations: the review of one opens because its owner leaves.
         "review-due" => (kind, vec![7, 60, 0, 30, 7, 0]),
         _ => (kind, usual.clone()),
@@ -400,7 +402,7 @@ proptest! {
                     let mut expected = BTreeSet::new();
                     for (which, one) in all.iter_mut().enumerate() {
                         let Some((end, since, told)) = one else { continue };
-                        for days in DAYS_BEFORE {
+                        for days in [60, 30, 7, 0] {
                             let instant = *end - i64::from(days) * DAY;
                             if instant > *since && instant <= now && told.insert(days) {
                                 expected.insert((format!("globex/n{which}"), days));

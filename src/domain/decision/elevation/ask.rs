@@ -213,13 +213,21 @@ fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timest
 fn is_same(one: &Actor, other: &Actor) -> bool {
     match (one, other) {
         (Actor::Workload(one), Actor::Workload(other)) => one == other,
+        (Actor::Api(one), Actor::Api(other)) => one == other,
         (Actor::Staff(_) | Actor::Machine(_), Actor::Staff(_) | Actor::Machine(_)) => {
             one.person().zip(other.person()).is_some_and(|(one, other)| one.is(other))
         }
         (Actor::Operator, Actor::Operator) | (Actor::Broker, Actor::Broker) | (Actor::Directory, Actor::Directory) => true,
-        (Actor::Staff(_) | Actor::Machine(_) | Actor::Workload(_) | Actor::Operator | Actor::Broker | Actor::Directory, _) => {
-            false
-        }
+        (
+            Actor::Staff(_)
+            | Actor::Machine(_)
+            | Actor::Workload(_)
+            | Actor::Api(_)
+            | Actor::Operator
+            | Actor::Broker
+            | Actor::Directory,
+            _,
+        ) => false,
     }
 }
 

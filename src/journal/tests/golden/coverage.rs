@@ -23,6 +23,7 @@ use crate::domain::registry::date::Date;
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::managed::ManagedBy;
+use crate::domain::registry::offboarding::{Run, TestName};
 use crate::domain::registry::preset::Preset;
 use crate::domain::registry::recertification::{ItemVerdict, Word};
 use crate::domain::registry::signal::SignalKind;
@@ -61,8 +62,10 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<Required>(),
         variants::<Risk>(),
         variants::<Role>(),
+        variants::<Run>(),
         variants::<SignalKind>(),
         variants::<SuspensionCause>(),
+        variants::<TestName>(),
         variants::<Trigger>(),
         variants::<Verdict>(),
         variants::<Word>(),
