@@ -27,6 +27,7 @@ pub mod event;
 mod exception;
 pub mod exchange;
 pub mod explain;
+pub mod exported;
 pub mod failure;
 pub mod follow;
 mod found;

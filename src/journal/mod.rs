@@ -68,7 +68,7 @@ mod uses;
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
-    Progress, Report, SILENT, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
+    Progress, Report, SILENT, Tail, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
     verifier_key, verify_database, verify_export,
 };
 pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};

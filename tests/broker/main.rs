@@ -22,6 +22,7 @@ mod elevation;
 mod environments;
 mod exceptions;
 mod exchange;
+mod exports;
 mod forbidden_since;
 mod fuzz;
 mod guardrail_hands;

@@ -190,6 +190,14 @@ pub fn stdout(text: &str) {
     let _gone = written(&mut io::stdout().lock(), text);
 }
 
+/// Prints lines of JSON as they are, and says if nobody took them.
+///
+/// # Errors
+/// They could not be written.
+pub fn lines(text: &str) -> io::Result<()> {
+    written(&mut io::stdout().lock(), text)
+}
+
 /// Prints a message.
 pub fn stderr(text: &str) {
     let _gone = written(&mut io::stderr().lock(), text);
