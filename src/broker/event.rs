@@ -28,6 +28,7 @@ use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
+use crate::domain::log::mail::MailChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::recertification::RecertificationChange;
@@ -181,6 +182,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | GuardrailChange::Removed { .. },
         )
         | Change::Dates(DatesChange::Noticed { .. })
+        | Change::Mail(MailChange::GivenUp { .. })
         | Change::Text(TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)

@@ -34,6 +34,7 @@ mod interop;
 mod issuers;
 mod key_sets;
 mod longest;
+mod mail;
 mod managed;
 mod matrix;
 mod narrowing;

@@ -16,6 +16,7 @@ use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
+use crate::domain::log::mail::MailChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::recertification::RecertificationChange;
@@ -165,7 +166,8 @@ pub fn of(change: &Change) -> Class {
         | Change::Certificate(CertificateChange::AuthorityTainted { .. })
         | Change::Revocation(RevocationChange::LiftAsked { .. })
         | Change::Signal(SignalChange::Confirmed { .. } | SignalChange::Dismissed { .. })
-        | Change::Staff(StaffChange::Cut { .. }) => Class::Call(Call::Update),
+        | Change::Staff(StaffChange::Cut { .. })
+        | Change::Mail(MailChange::GivenUp { .. }) => Class::Call(Call::Update),
         Change::Directory(change) => Class::Call(directory(change)),
         Change::Key(KeyChange::Created(_))
         | Change::Certificate(

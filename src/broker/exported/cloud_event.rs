@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Told;
+use super::told::Told;
 use crate::broker::event::{self, Part};
 
 /// What the type of an event begins with.

@@ -8,6 +8,9 @@
 mod class;
 mod cloud_event;
 mod ocsf;
+mod told;
+
+pub use told::Told;
 
 use serde_json::Value;
 
@@ -38,20 +41,6 @@ impl Form {
             Self::Ocsf => "ocsf",
         }
     }
-}
-
-/// An entry to write.
-pub struct Told<'a> {
-    /// The name of the log.
-    pub origin: &'a str,
-    /// The epoch that the entry belongs to.
-    pub epoch: u64,
-    /// The entry.
-    pub entry: &'a Entry,
-    /// The same as it stands in the log.
-    pub recorded: Value,
-    /// The elevation that the entry is about, if it is about one.
-    pub elevation: Option<&'a Elevation>,
 }
 
 /// The entry as an event.

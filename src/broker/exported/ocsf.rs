@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Told;
 use super::class::{self, Account, Class};
+use super::told::Told;
 use crate::broker::event::{self, Part};
 use crate::domain::elevation::Elevation;
 use crate::domain::log::change::Change;

@@ -12,6 +12,7 @@ use super::credential::revocation_key::RevocationKey;
 use super::log::archive::Archive;
 use super::log::change::{Attributed, Change};
 use super::log::elevation::ElevationChange;
+use super::log::mail::MailChange;
 use super::log::text::TextChange;
 use super::people::actor::Person;
 use super::people::passkey::Passkeys;
@@ -247,6 +248,8 @@ impl State {
             Change::Staff(change) => self.apply_staff(entry, change),
             Change::Directory(change) => self.apply_directory(entry, change),
             Change::Dates(change) => self.apply_dates(entry, change),
+            // It is for people, and no decision rests on it.
+            Change::Mail(MailChange::GivenUp { .. }) => Effects::unjudged(),
             // The texts leave the store with the change. The state holds their digests.
             Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),
         };
