@@ -105,41 +105,60 @@ async fn an_entry_of_every_kind_is_an_event_that_the_published_schema_accepts() 
 
 /// A child that is ended when a test ends.
 struct Following {
-    child: Child,
+    child: Running,
     lines: BufReader<ChildStdout>,
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
 }
 
 impl Following {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, lines }
+        Self { child: Running(child), lines }
     }
 
     /// The next event. It waits for it; the test's clock has no part in it.
     async fn next(self) -> (Self, Value) {
-        let read = tokio::task::spawn_blocking(move || {
+        let id = self.child.0.id();
+        in_time(id, move || {
             let (mut this, mut line) = (self, String::new());
             this.lines.read_line(&mut line).expect("the program prints");
             let event = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
             (this, event)
-        });
-        tokio::time::timeout(Duration::from_secs(60), read).await.expect("a line in time").expect("it was read")
+        })
+        .await
     }
 
     /// Sends a signal, and says how it ended and what it printed until then.
-    async fn ended(mut self, signal: Option<&str>) -> (i32, String) {
-        if let Some(signal) = signal {
-            let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill");
-            assert!(sent.success());
-        }
-        let ended = tokio::task::spawn_blocking(move || {
+    async fn ended(mut self, signal: &str) -> (Option<i32>, String) {
+        let id = self.child.0.id();
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().expect("kill");
+        assert!(sent.success());
+        in_time(id, move || {
             let mut rest = String::new();
             let _closed = self.lines.read_to_string(&mut rest);
-            (self.child.wait().expect("it ends").code().expect("it ends by itself"), rest)
-        });
-        tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends in time").expect("it was read")
+            (self.child.0.wait().expect("it ends").code(), rest)
+        })
+        .await
     }
+}
+
+/// Waits for a program in a thread. One that does not do what is waited for is killed, so that the thread ends too.
+async fn in_time<T: Send + 'static>(id: u32, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let worked = tokio::task::spawn_blocking(work);
+    if let Ok(done) = tokio::time::timeout(Duration::from_secs(60), worked).await {
+        return done.expect("it was read");
+    }
+    let _killed = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+    panic!("the program does not do in time what is waited for");
 }
 
 fn lines(text: &str) -> Vec<Value> {
@@ -269,30 +288,18 @@ async fn following_goes_on_through_a_restart_and_ends_by_a_signal_or_without_a_r
         followers = again;
     }
     for signal in ["-TERM", "-INT"] {
-        assert_eq!(followers.remove(0).ended(Some(signal)).await, (0, String::new()));
+        assert_eq!(followers.remove(0).ended(signal).await, (Some(0), String::new()));
     }
 
-    // A reader that goes away: the next entry is for nobody.
+    // A reader that goes away, although there is nothing more to write.
     let mut gone = Following::start(auditor.command(&local_from(&config)));
     (gone, _) = gone.next().await;
     let Following { mut child, lines } = gone;
     drop(lines);
-    happens_briefly(&world).await;
-    let code = tokio::task::spawn_blocking(move || child.wait().expect("it ends").code());
-    let code = tokio::time::timeout(Duration::from_secs(60), code).await.expect("it ends by itself").expect("it was read");
+    let code = in_time(child.0.id(), move || child.0.wait().expect("it ends").code()).await;
     assert_eq!(code, Some(0));
 }
 
 fn local_from(config: &str) -> [&str; 7] {
     ["journal", "export", "--as", "ocsf", "--follow", "-c", config]
-}
-
-async fn happens_briefly(world: &World) {
-    for _ in 0..20 {
-        let path = "/v1/revocations";
-        let body = json!({"target": {"kind": "partner", "partner": "globex"}, "reason": MARK});
-        let _whatever = world.admin_post(path, "sara", &body).await;
-        world.exchange("production", &world.assertion("production"), "orders:read").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }

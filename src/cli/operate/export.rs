@@ -4,10 +4,14 @@
 //! the last line says where a next run goes on.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
 use super::evidence::{self, CONFIG};
@@ -117,6 +121,24 @@ fn writer() -> (mpsc::Sender<String>, oneshot::Receiver<std::io::Result<()>>) {
     (pages, written)
 }
 
+/// The reader of stdout, as far as it can be seen without writing: that of a pipe.
+struct Reader(Option<pipe::Sender>);
+
+impl Reader {
+    fn of_stdout() -> Self {
+        let copy = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        // Nothing is written by it, and what else uses the pipe stays as it is.
+        Self(copy.and_then(pipe::Sender::from_file_unchecked).ok())
+    }
+
+    /// Whether it went away.
+    async fn is_gone(&self) -> bool {
+        let Some(pipe) = &self.0 else { return false };
+        let ready = tokio::time::timeout(Duration::from_millis(1), pipe.ready(Interest::WRITABLE)).await;
+        ready.is_ok_and(|ready| ready.is_ok_and(|ready| ready.is_write_closed()))
+    }
+}
+
 /// The entries as events.
 struct Events {
     form: Form,
@@ -139,7 +161,11 @@ impl Events {
     /// Writes what there is, and with `follow` what comes, until nobody reads any more.
     async fn tell(&mut self, pages: &mpsc::Sender<String>, follow: bool) -> Result<(), Failure> {
         let mut is_away = false;
+        let reader = Reader::of_stdout();
         loop {
+            if follow && reader.is_gone().await {
+                return Ok(());
+            }
             let page = match self.page().await {
                 Ok(page) => {
                     is_away = false;
