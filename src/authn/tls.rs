@@ -3,6 +3,7 @@
 //! Enter through [`outbound`]. The trust store has the system's bundle and the operator's own roots; environment variables are not
 //! read. It speaks TLS 1.2 and 1.3 and verifies every certificate (ABUSE K-28). The crypto provider is passed, never installed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -69,6 +70,25 @@ fn configuration(roots: RootCertStore, identity: Option<&[u8]>) -> Result<Client
     };
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(tls)
+}
+
+/// The roots of a mail server as DER: those of `file` (PEM) alone, or the system's.
+///
+/// # Errors
+/// The file cannot be read, or holds what is no certificate of an authority.
+pub fn mail_roots(file: Option<&Path>) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut store = RootCertStore::empty();
+    let Some(file) = file else {
+        let usable = system_roots().into_iter().filter(|root| store.add(root.clone()).is_ok());
+        return Ok(usable.map(|root| root.to_vec()).collect());
+    };
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    let pem = std::fs::read(file)?;
+    let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
+    if roots.is_empty() || roots.iter().any(|root| store.add(root.clone()).is_err()) {
+        return Err(invalid());
+    }
+    Ok(roots.into_iter().map(|root| root.to_vec()).collect())
 }
 
 fn system_roots() -> Vec<CertificateDer<'static>> {

@@ -28,6 +28,7 @@ use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
+use crate::domain::log::mail::MailChange;
 use crate::domain::log::offboarding::OffboardingChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
@@ -194,6 +195,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | OffboardingChange::Registered { .. },
         )
         | Change::Dates(DatesChange::Noticed { .. })
+        | Change::Mail(MailChange::GivenUp { .. })
         | Change::Text(TextChange::EraseAsked { .. } | TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)

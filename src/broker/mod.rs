@@ -29,6 +29,7 @@ pub mod event;
 mod exception;
 pub mod exchange;
 pub mod explain;
+pub mod exported;
 pub mod failure;
 pub mod follow;
 mod found;
@@ -41,6 +42,7 @@ pub mod in_flight;
 pub mod introspection;
 pub mod judged;
 pub mod lifecycle;
+pub mod mail;
 #[cfg(test)]
 mod model;
 mod narrowing;
@@ -130,6 +132,8 @@ pub struct Gateways {
     pub passkeys: Option<Passkeys>,
     /// The ticket system, if there is one.
     pub tickets: Option<Arc<ticket::Tickets>>,
+    /// Mail, if there is a mail server.
+    pub mail: Option<Arc<mail::Mail>>,
     /// The receivers of events.
     pub receivers: Vec<Arc<delivery::Receiver>>,
     /// The requests that run to their end.

@@ -10,6 +10,7 @@ mod environment;
 mod fault;
 mod governance;
 mod listen;
+mod mail;
 mod section;
 mod signals;
 mod staff;
@@ -29,6 +30,7 @@ pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use governance::GovernanceSection;
 pub use listen::{ListenSection, TlsFiles};
+pub use mail::{MailSection, MailServer, MailTls};
 pub use signals::SignalSection;
 pub use staff::{OutboundSection, StaffSection};
 pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
@@ -67,6 +69,8 @@ pub struct Config {
     pub tickets: Option<TicketSection>,
     /// `[directory]`: the listener for the company's source of people; if absent, there is none.
     pub directory: Option<DirectorySection>,
+    /// `[mail]`: the mail server; if absent, nobody gets mail.
+    pub mail: Option<MailSection>,
     /// `[webhooks.NAME]`: the receivers of events.
     pub webhooks: BTreeMap<String, WebhookSection>,
 }
@@ -135,6 +139,8 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let tickets = tickets::read(tickets, folder, faults);
     let directory = root.section("directory", faults);
     let directory = directory::read(directory, folder, &listen, faults);
+    let mail = root.section("mail", faults);
+    let mail = mail::read(mail, folder, faults);
     let webhooks = root.section("webhooks", faults);
     let webhooks = webhooks::read(webhooks, folder, faults);
     root.finish(faults);
@@ -151,6 +157,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         signals,
         tickets,
         directory,
+        mail,
         webhooks,
     })
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::fault::Faults;
+use super::mail::mail_server;
 use super::section::{Located, Section};
 use super::url::{self, Origin};
 use crate::domain::people::actor::Role;
@@ -40,12 +41,15 @@ pub struct OutboundSection {
     pub events: Vec<Origin>,
     /// Ticket systems.
     pub tickets: Vec<Origin>,
+    /// Mail servers, as `HOST:PORT`.
+    pub mail: Vec<String>,
     /// By issuer: origins besides its own that its documents may name.
     pub issuer_origins: BTreeMap<Issuer, Vec<Origin>>,
 }
 
 const ISSUER_FIX: &str = "write the issuer as its discovery document spells it, such as https://idp.acme.example";
 const ORIGIN_FIX: &str = "write exact origins such as https://idp.intranet.example:8443, without a path";
+const SERVER_FIX: &str = "write exact servers such as mail.intranet.example:587";
 const CLAIM_FIX: &str = "write the name of a claim, such as sub";
 const ROLES: [(&str, Role); 4] =
     [("administrator", Role::Administrator), ("security", Role::Security), ("owner", Role::Owner), ("auditor", Role::Auditor)];
@@ -57,9 +61,12 @@ pub(super) fn outbound(section: Option<Section<'_>>, faults: &mut Faults<'_>) ->
         texts.iter().filter_map(|text| text.parse(faults, |text| url::origin(text), ORIGIN_FIX)).collect()
     };
     let (issuers, events, tickets) = (origins("issuers"), origins("events"), origins("tickets"));
+    let servers = section.texts("mail", faults);
+    let known = |text: &String| mail_server(text).map(|_| text.clone());
+    let mail = servers.iter().filter_map(|text| text.parse(faults, known, SERVER_FIX)).collect();
     let issuer_origins = section.section("issuer_origins", faults).map_or_else(BTreeMap::new, |table| beside(table, faults));
     section.finish(faults);
-    OutboundSection { issuers, events, tickets, issuer_origins }
+    OutboundSection { issuers, events, tickets, mail, issuer_origins }
 }
 
 /// Reads `issuer_origins`: by issuer, the origins besides its own that its documents may name.

@@ -240,3 +240,46 @@ fn the_zone_of_governance_is_one_that_is_known() {
         assert_eq!(zone(&format!("[governance]\n{bad}")), Err(1), "{bad}");
     }
 }
+
+#[test]
+fn mail_names_a_server_a_sender_and_security() {
+    let read = |section: &str| {
+        let folder = folder();
+        let text = format!("{GOOD}[mail]\n{section}").replace("@FOLDER", &folder.path().display().to_string());
+        let config = parse(&text, folder.path());
+        config
+            .map(|config| config.mail.expect("a section"))
+            .map_err(|faults| faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>())
+    };
+    let end = "from = \"carnet@acme.example\"\nsecurity = [\"secops@acme.example\"]";
+    let mail = read(&format!("server = \"mail.acme.example:587\"\n{end}")).expect("no fault");
+    assert_eq!((mail.server.host.as_str(), mail.server.port, mail.tls), ("mail.acme.example", 587, MailTls::StartTls));
+    let mail = read(&format!("server = \"[::1]:25\"\ntls = \"none\"\n{end}")).expect("no fault");
+    assert_eq!((mail.server.host.as_str(), mail.tls), ("[::1]", MailTls::None));
+    for server in [
+        "mail.acme.example",
+        "mail.acme.example:0",
+        "mail.acme.example:025",
+        "MAIL.acme.example:25",
+        ":25",
+        "::1:25",
+        "[::1:25",
+        "a b:25",
+    ] {
+        let faults = read(&format!("server = \"{server}\"\n{end}")).expect_err("a fault");
+        assert_eq!(faults, ["mail.server"], "{server}");
+    }
+    for (section, field) in [
+        ("", "mail.server"),
+        ("server = \"m.example:25\"\ntls = \"opportunistic\"", "mail.tls"),
+        ("server = \"m.example:25\"\nusername = \"carnet\"", "mail.username"),
+        ("server = \"m.example:25\"\npassword_file = \"nowhere\"\nusername = \"carnet\"", "mail.password_file"),
+        ("server = \"m.example:25\"\nca_file = \"nowhere\"", "mail.ca_file"),
+        ("server = \"m.example:25\"\nsecurty = []", "mail.securty"),
+    ] {
+        assert_eq!(read(&format!("{section}\n{end}")).expect_err("a fault"), [field], "{section}");
+    }
+    let bad = "server = \"m.example:25\"\nfrom = \"a@b.example\\r\\nBcc: c@d.example\"\nsecurity = [\"team:sec\"]";
+    let faults = read(bad).expect_err("faults");
+    assert_eq!(faults, ["mail.security", "mail.from", "mail.security"]);
+}

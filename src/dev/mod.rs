@@ -218,6 +218,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
         environments: [environment("sandbox", Seconds::minutes(15))?, environment("production", Seconds::minutes(10))?].into(),
         tickets: None,
         directory: None,
+        mail: None,
         webhooks: std::collections::BTreeMap::new(),
     })
 }

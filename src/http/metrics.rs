@@ -125,6 +125,10 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     panics: Counter<u64, AtomicU64>,
     connections: Family<SocketLabels, Gauge>,
+    mails: Family<ResultLabels, Counter>,
+    mail_waiting: Gauge,
+    mail_failing: Gauge,
+    mail_nobody: Gauge,
 }
 
 /// One open connection in `carnet_connections`. Dropping it counts the connection off.
@@ -154,6 +158,10 @@ impl Metrics {
             requests: Family::default(),
             panics: Counter::default(),
             connections: Family::default(),
+            mails: Family::default(),
+            mail_waiting: Gauge::default(),
+            mail_failing: Gauge::default(),
+            mail_nobody: Gauge::default(),
         };
         metrics.register(version);
         Arc::new(metrics)
@@ -181,6 +189,10 @@ impl Metrics {
         registry.register("http_requests", "Answers, by route template", self.requests.clone());
         registry.register("http_panics", "Handlers that panicked: each is a defect", self.panics.clone());
         registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("mails", "Mails, by outcome: sent, failed (a try), given-up", self.mails.clone());
+        registry.register("mail_waiting", "Notices that wait to be mailed", self.mail_waiting.clone());
+        registry.register("mail_failing_seconds", "The longest time that a mail has failed", self.mail_failing.clone());
+        registry.register("mail_nobody", "Owners of integrations in force who have no address", self.mail_nobody.clone());
         registry.register("build", "This build", Info::new(vec![("version", version)]));
     }
 
@@ -215,6 +227,17 @@ impl Metrics {
         let more = took.as_secs_f64() - self.commit_seconds.get();
         if more > 0.0 {
             self.commit_seconds.inc_by(more);
+        }
+    }
+
+    /// Sets what is known of mail: sent, failed and given-up since the start; waiting, failing for seconds, nobody to tell.
+    pub fn mail(&self, counts: [u64; 3], gauges: [u64; 3]) {
+        for (result, number) in ["sent", "failed", "given-up"].into_iter().zip(counts) {
+            let counter = self.mails.get_or_create(&ResultLabels { result });
+            counter.inc_by(number.saturating_sub(counter.get()));
+        }
+        for (gauge, number) in [&self.mail_waiting, &self.mail_failing, &self.mail_nobody].into_iter().zip(gauges) {
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }
     }
 

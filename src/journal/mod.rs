@@ -69,8 +69,8 @@ mod uses;
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
-    Progress, Report, SILENT, VerifyFault, bundle, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
-    verifier_key, verify_database, verify_export,
+    Progress, Report, SILENT, Tail, VerifyFault, bundle, changes, export, exported_changes, leads_to_verifier_key,
+    prove_offline, verifier_key, verify_database, verify_export,
 };
 pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};

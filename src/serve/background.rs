@@ -110,5 +110,12 @@ pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
         let issuers = broker.issuers.health();
         let healthy = issuers.iter().filter(|issuer| issuer.is_healthy()).count();
         metrics.issuers(healthy, issuers.len() - healthy);
+        if let Some(mail) = &broker.mail {
+            let (progress, done) = (mail.progress(), mail.done());
+            let failing = progress.failing().map_or(0, |since| u64::from(broker.now().since(since).0));
+            let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+            let gauges = [count(progress.waiting()), failing, count(done.nobody.len())];
+            metrics.mail([done.sent, done.failed, done.given_up], gauges);
+        }
     }
 }

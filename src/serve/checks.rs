@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::directory;
 use super::fault::{StartFault, at};
 pub use super::finding::{Finding, Weight};
@@ -59,6 +61,7 @@ pub fn settings(config: &Config) -> Vec<Finding> {
             take("directory", opened.map(drop), &mut found);
             take("tickets", named::tickets(config, &outbound).map(drop), &mut found);
             let origin = console_origin(config, config.listen.admin);
+            take("mail", named::mail(config, Zeroizing::default(), None, None).map(drop), &mut found);
             take("console", named::console(config, &outbound, &origin).map(drop), &mut found);
         }
         Err(fault) => take("outbound", Err(fault), &mut found),
@@ -187,6 +190,8 @@ fn roles(config: &Config, found: &mut Vec<Finding>) {
 fn modes(config: &Config, found: &mut Vec<Finding>) {
     let mut secrets: Vec<(String, &PathBuf)> = Vec::new();
     secrets.extend(config.staff.client_secret_file.iter().map(|file| ("staff.client_secret_file".to_owned(), file)));
+    let password = config.mail.iter().filter_map(|section| section.password_file.as_ref());
+    secrets.extend(password.map(|file| ("mail.password_file".to_owned(), file)));
     secrets.extend(config.tickets.iter().map(|section| ("tickets.token_file".to_owned(), &section.token_file)));
     secrets.extend(config.listen.public_tls.iter().map(|files| ("listen.public_tls.key".to_owned(), &files.key)));
     secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));

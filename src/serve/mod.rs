@@ -204,6 +204,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     for receiver in &broker.receivers {
         background.spawn("webhooks", crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
     }
+    if let Some(mail) = &broker.mail {
+        background.spawn("mail", crate::broker::mail::tell(broker.clone(), Arc::clone(mail)));
+    }
     background.spawn("metrics", background::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
     // Every revocation is known before the first client certificate is checked (ABUSE M-12): the journal was read above.
@@ -318,6 +321,8 @@ async fn furnish(
     let receivers = outside::receivers(config, &outbound, Some(journal.view().size))?;
     let tickets = outside::tickets(config, &outbound)?;
     let client = outside::console(config, &outbound, origin)?;
+    let secret = foundation.kek.derive("recipients of mail");
+    let mail = outside::mail(config, secret, Some(journal.view().size), client.as_ref().map(|_| origin))?;
     let passkeys = client.as_ref().and_then(|_| Passkeys::at(origin));
     let issuers = IssuerKeys::new(outbound, Arc::clone(&clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
@@ -338,6 +343,7 @@ async fn furnish(
         found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),
         tickets,
+        mail: mail.map(Arc::new),
         receivers,
         clock,
         entropy: Arc::clone(entropy),

@@ -1,4 +1,4 @@
-//! The clients of outside services: receivers of events, the ticket system, and sign-in of staff.
+//! The clients of outside services: receivers of events, the ticket system, mail, and sign-in of staff.
 //!
 //! Each receiver resumes after the last entry that it got.
 
@@ -8,10 +8,13 @@ use zeroize::Zeroizing;
 
 use super::fault::{StartFault, at};
 use crate::authn::sign_in::{Client, Way};
+use crate::authn::tls;
 use crate::broker::delivery::{Receiver, look, resume};
+use crate::broker::mail::{self, Mail};
 use crate::broker::ticket::Tickets;
-use crate::config::Config;
+use crate::config::{Config, MailTls};
 use crate::outbound::Outbound;
+use crate::outbound::mail::{MailSettings, Mailer, Protection, Unmailable};
 use crate::outbound::ticket::Credential;
 use crate::outbound::webhook::Secret;
 
@@ -95,6 +98,85 @@ pub(super) fn tickets(config: &Config, outbound: &Arc<Outbound>) -> Result<Optio
         outbound: Arc::clone(outbound),
         seen: Mutex::default(),
     })))
+}
+
+/// Mail, if there is a mail server.
+///
+/// `size` is that of the journal: the first start with mail begins there. Without it no cursor file is written. `console` is the origin of
+/// the console's pages, if people can sign in there.
+///
+/// # Errors
+/// Every fault of its section.
+pub(super) fn mail(
+    config: &Config,
+    secret: Zeroizing<[u8; 32]>,
+    size: Option<u64>,
+    console: Option<&str>,
+) -> Result<Option<Mail>, StartFault> {
+    let Some(section) = &config.mail else { return Ok(None) };
+    let mut faults = Vec::new();
+    let mut fault = |key: &str, what: String, fix: &str| faults.push(at(&format!("mail.{key}"), what, fix));
+    let roots = tls::mail_roots(section.ca_file.as_deref()).map_err(|error| {
+        fault("ca_file", format!("its roots cannot be used: {error}"), "name a PEM file with the roots of the mail server");
+    });
+    let credentials = match (&section.username, &section.password_file) {
+        (Some(user), Some(file)) => match std::fs::read_to_string(file).map(Zeroizing::new) {
+            Ok(password) if !password.trim().is_empty() => {
+                Some((user.clone(), Zeroizing::new(password.trim_end_matches(['\r', '\n']).to_owned())))
+            }
+            _ => {
+                fault("password_file", "it holds no password".to_owned(), "write the password into it, and nothing else");
+                None
+            }
+        },
+        (_, _) => None,
+    };
+    let protection = match section.tls {
+        MailTls::Implicit => Protection::Implicit,
+        MailTls::StartTls => Protection::StartTls,
+        MailTls::None => Protection::None,
+    };
+    let mailer = roots.ok().map(|roots| {
+        Mailer::new(MailSettings {
+            host: section.server.host.clone(),
+            port: section.server.port,
+            protection,
+            roots,
+            credentials,
+            from: section.from.clone(),
+            listed: config.outbound.mail.clone(),
+            secret,
+        })
+    });
+    let mailer = mailer.transpose().unwrap_or_else(|unmailable| {
+        let (key, fix) = match unmailable {
+            Unmailable::Private => ("server", "list its exact HOST:PORT in [outbound] mail, if it is meant"),
+            Unmailable::Plain => ("tls", "write starttls or implicit"),
+            Unmailable::From => ("from", "write one address of printable ASCII"),
+            Unmailable::Tls => ("ca_file", "name a PEM file with the roots of the mail server"),
+        };
+        fault(key, unmailable.to_string(), fix);
+        None
+    });
+    let file = config.folder.join("mail.cursor");
+    let progress = match size {
+        Some(size) => mail::resume(&file, size),
+        None => mail::look(&file).map(Option::unwrap_or_default),
+    };
+    let progress = progress.map_err(|error| {
+        fault("server", format!("its cursor {} cannot be used: {error}", file.display()), "correct or remove the file");
+    });
+    match (mailer, progress) {
+        (Some(mailer), Ok(progress)) if faults.is_empty() => Ok(Some(Mail {
+            mailer,
+            security: section.security.clone(),
+            console: console.map(str::to_owned),
+            file,
+            progress: Mutex::new(progress),
+            done: Mutex::default(),
+        })),
+        (_, _) => Err(StartFault::Configuration(faults)),
+    }
 }
 
 /// The client by which staff sign in in a browser, if one is configured.

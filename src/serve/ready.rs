@@ -14,8 +14,16 @@ use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
         let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.is_ready_by(need), || broker.lack(need)));
-        Readiness::of(needs.chain([minting(&broker), anchor(&broker), keys(&broker), alive(&tasks), uses(&broker)]).collect())
-            .at(at.clone())
+        Readiness::of(
+            needs
+                .chain(
+                    [minting(&broker), anchor(&broker), keys(&broker), alive(&tasks), uses(&broker)]
+                        .into_iter()
+                        .chain(mail(&broker)),
+                )
+                .collect(),
+        )
+        .at(at.clone())
     })
 }
 
@@ -51,6 +59,11 @@ fn alive(tasks: &Ended) -> Check {
 /// Counts follow the log and decide nothing, so a node is ready without them. What is wrong with them is told.
 fn uses(broker: &Broker) -> Check {
     Check { name: "uses", ok: true, detail: broker.uses.progress().fault(broker.now()) }
+}
+
+/// Mail decides nothing, so a node is ready without it. What is wrong with it is told.
+fn mail(broker: &Broker) -> Option<Check> {
+    Some(Check { name: "mail", ok: true, detail: broker.mail.as_ref()?.fault() })
 }
 
 /// Every key that signs now must be in this node's ring (ABUSE Q-04).

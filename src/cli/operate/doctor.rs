@@ -104,6 +104,7 @@ async fn server(config: &Config, past: Option<&Past>) -> Vec<Finding> {
         (Some(reply), true) => {
             found.extend([ready(reply, &told, listen.admin), clock(reply)]);
             found.extend(uses(&told));
+            found.extend(mail(&told));
         }
         (Some(_), false) | (None, _) => {
             found.push(Finding::sound("server", format!("none of this journal runs at {}", listen.admin)))
@@ -181,6 +182,13 @@ fn uses(told: &Value) -> Option<Finding> {
     let check = told["checks"].as_array()?.iter().find(|check| check["name"] == "uses")?;
     let detail = check["detail"].as_str()?.to_owned();
     Some(Finding::other(Weight::Warning, "uses", detail, "see its log, and run carnet journal verify"))
+}
+
+/// Mail that fails, and owners whom nobody can tell.
+fn mail(told: &Value) -> Option<Finding> {
+    let check = told["checks"].as_array()?.iter().find(|check| check["name"] == "mail")?;
+    let detail = check["detail"].as_str()?.to_owned();
+    Some(Finding::other(Weight::Warning, "mail", detail, "see its log; name owners who have an address in the records"))
 }
 
 fn one(check: &Value) -> String {

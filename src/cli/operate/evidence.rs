@@ -15,7 +15,7 @@ use crate::cli::shell::reach::Reach;
 use crate::config;
 use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::journal::tree::note::VerifierKey;
-use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
+use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, Tail, VerifyFault};
 use crate::serve::journal_settings;
 
 /// How often a long proof tells how far it is.
@@ -109,6 +109,13 @@ pub async fn export(config: &Path, folder: &Path) -> Result<Answer, Failure> {
     Ok(told(&report, "exported"))
 }
 
+/// The entries of the configured journal for reading, and the name of the log.
+pub async fn tail(config: &Path) -> Result<(Tail, String), Failure> {
+    let (settings, kek) = configured(config)?;
+    let tail = Tail::open(&settings, &kek).await.map_err(|fault| unopened(&fault))?;
+    Ok((tail, settings.origin))
+}
+
 /// Proves an entry from an export alone.
 pub fn prove(export: &Path, index: u64, key: &VerifierKey) -> Result<Answer, Failure> {
     let proof = journal::prove_offline(export, index, key).map_err(|fault| unverified(&fault))?;
@@ -149,7 +156,8 @@ fn told(report: &Report, done: &str) -> Answer {
     }
 }
 
-fn unverified(fault: &VerifyFault) -> Failure {
+/// The failure of evidence that does not hold.
+pub fn unverified(fault: &VerifyFault) -> Failure {
     let exit = match fault {
         VerifyFault::Open(fault) => return unopened(fault),
         VerifyFault::NoEntry { .. } => Exit::Missing,

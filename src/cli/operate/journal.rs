@@ -1,13 +1,14 @@
 //! `carnet journal`: evidence.
 //!
 //! This file has the verbs that ask the running server. [`super::evidence`] has those that read the journal itself
-//! or an export.
+//! or an export, [`super::export`] the one that writes it.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::evidence::{self, CONFIG};
+use super::export;
 use crate::cli::people::partner::{done, opened};
 use crate::cli::shell::answer::{Answer, Failure, cell, table, time};
 use crate::cli::shell::exit::Exit;
@@ -26,18 +27,11 @@ pub enum Verb {
         before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n  carnet journal verify globex.zip --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Verify(evidence::Verify),
-    /// Verify, then write entries, tiles and a signed checkpoint to a new folder
+    /// Verify, then write entries, tiles and a signed checkpoint to a new folder; with --as, write events to stdout
     #[command(
-        before_help = "Examples:\n  carnet journal export ./export\n  carnet journal export ./export -c /etc/carnet/carnet.toml"
+        before_help = "Examples:\n  carnet journal export ./export -c /etc/carnet/carnet.toml\n  carnet journal export --as cloudevents --from 4711 --follow"
     )]
-    Export {
-        /// Folder to create
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-        /// Configuration
-        #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-        config: PathBuf,
-    },
+    Export(export::Export),
     /// List entries, newest first
     #[command(
         before_help = "Examples:\n  carnet journal query --partner globex --since 2026-11-01\n  carnet journal query --kind issued --subject globex/order-sync --limit 50 -o json"
@@ -167,7 +161,7 @@ pub struct Prove {
 pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
         Verb::Verify(args) => evidence::verify(&args).await,
-        Verb::Export { folder, config } => evidence::export(&config, &folder).await,
+        Verb::Export(args) => export::run(args, reach).await,
         Verb::Query(args) => query(&args, reach).await,
         Verb::Prove(args) => prove(&args, reach).await,
         Verb::At { time } => {

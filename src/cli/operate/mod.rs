@@ -5,6 +5,7 @@ pub mod ca;
 pub mod dev;
 pub mod doctor;
 pub mod evidence;
+pub mod export;
 pub mod journal;
 pub mod key;
 pub mod serve;

@@ -211,6 +211,14 @@ pub fn stdout_bytes(bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
+/// Prints lines of JSON as they are, and says if nobody took them.
+///
+/// # Errors
+/// They could not be written.
+pub fn lines(text: &str) -> io::Result<()> {
+    written(&mut io::stdout().lock(), text)
+}
+
 /// Prints a message.
 pub fn stderr(text: &str) {
     let _gone = written(&mut io::stderr().lock(), text);

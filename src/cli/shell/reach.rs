@@ -86,6 +86,11 @@ impl Reach {
         self.places()?.admin().await
     }
 
+    /// The same without `--as`, of a command where that flag means something else.
+    pub fn without_person(&self) -> Self {
+        Self { person: None, ..self.clone() }
+    }
+
     /// The given flags, as arguments for another process of this program.
     pub fn arguments(&self) -> Vec<String> {
         let flags = [("--public-server", &self.public_server), ("--context", &self.context)];

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::dates::noticed;
+use super::dates::{mailed, noticed};
 use super::records::{approvers, small_approvers};
 use super::{Example, Examples, parsed, unnamed};
 use crate::domain::credential::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
@@ -85,6 +85,7 @@ impl Examples {
         self.reviews(&mut story);
         self.offboardings(&mut story);
         noticed(&mut story);
+        mailed(&mut story);
         story.all
     }
 

@@ -1,10 +1,12 @@
-//! Notices of each kind of date, with each warning.
+//! Notices of each kind of date, with each warning; and mails that nobody took.
 
 use super::changes::{Story, each};
 use super::parsed;
 use crate::domain::fixture::at;
 use crate::domain::log::dates::DatesChange;
+use crate::domain::log::mail::MailChange;
 use crate::domain::people::actor::Actor;
+use crate::domain::people::addressee::Addressee;
 use crate::domain::registry::date::{DAYS_BEFORE, Date, Noticed};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ExceptionId, IntegrationId};
@@ -24,6 +26,15 @@ pub fn dates() -> Vec<Date> {
         IssuerKeyDue { integration: sync(), environment: parsed("production"), binding: parsed("ci") },
         CertificateKeyDue { integration: sync(), environment: parsed("production"), key: Digest::of(b"a key") },
     })
+}
+
+/// A mail that nobody took, of each addressee.
+pub(super) fn mailed(story: &mut Story<'_>) {
+    let sync = || parsed::<IntegrationId>("globex/order-sync");
+    let all = each!(Addressee { Application(sync()), Business(sync()), Security {} });
+    for (recipient, first) in all.into_iter().zip(7..) {
+        story.say(&Actor::Broker, MailChange::GivenUp { recipient, since: at(-7 * 86_400), first, notices: 2 });
+    }
 }
 
 /// The beginning, and two entries of which the first leaves some for the second.

@@ -20,6 +20,7 @@ use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
 use super::journal::JournalChange;
 use super::key::KeyChange;
+use super::mail::MailChange;
 use super::offboarding::OffboardingChange;
 use super::partner::PartnerChange;
 use super::passkey::PasskeyChange;
@@ -87,6 +88,8 @@ pub enum Change {
     Directory(DirectoryChange),
     /// A notice of dates.
     Dates(DatesChange),
+    /// A change of what people are told by mail.
+    Mail(MailChange),
     /// A change of texts of people.
     Text(TextChange),
 }
@@ -185,6 +188,7 @@ nouns! {
     Staff(StaffChange),
     Directory(DirectoryChange),
     Dates(DatesChange),
+    Mail(MailChange),
     Text(TextChange),
 }
 

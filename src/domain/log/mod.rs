@@ -13,8 +13,8 @@
 //! 3. `examples/changes.rs`: an example with each optional field set and unset. Then `make golden` writes the next golden journal;
 //!    the golden journals that are there never change.
 //!
-//! No `match` over changes has a catch-all arm, so the compiler names the first two places, and `broker/event.rs`, which says whether
-//! an event carries the reason. The tests of the golden journal name
+//! No `match` over changes has a catch-all arm, so the compiler names the first two places, `broker/event.rs`, which says whether an event
+//! carries the reason, `broker/exported/class.rs`, its class in OCSF, and `broker/mail/notice.rs`, who is told of it by mail. The tests of the golden journal name
 //! the third. A broker operation that makes the change proposes it by `Broker::change_by`. A new noun needs a line in `change.rs`,
 //! a file in this folder and one in `state`, and an arm in `State::apply`.
 
@@ -36,6 +36,7 @@ pub mod issuer_key;
 pub mod journal;
 pub mod key;
 mod kinds;
+pub mod mail;
 pub mod offboarding;
 pub mod partner;
 pub mod passkey;

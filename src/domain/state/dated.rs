@@ -150,6 +150,7 @@ impl State {
             | Change::Passkey(_)
             | Change::Staff(_)
             | Change::Dates(_)
+            | Change::Mail(_)
             | Change::Text(_) => Vec::new(),
         }
     }

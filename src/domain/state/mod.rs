@@ -12,6 +12,7 @@ use super::credential::revocation_key::RevocationKey;
 use super::log::archive::Archive;
 use super::log::change::{Attributed, Change};
 use super::log::elevation::ElevationChange;
+use super::log::mail::MailChange;
 use super::people::actor::Person;
 use super::people::passkey::Passkeys;
 use super::registry::approval::Approval;
@@ -261,6 +262,8 @@ impl State {
             Change::Staff(change) => self.apply_staff(entry, change),
             Change::Directory(change) => self.apply_directory(entry, change),
             Change::Dates(change) => self.apply_dates(entry, change),
+            // It is for people, and no decision rests on it.
+            Change::Mail(MailChange::GivenUp { .. }) => Effects::unjudged(),
             Change::Text(change) => self.apply_text(entry, change),
         };
         self.carry_out(entry, effects);

@@ -72,6 +72,12 @@ impl Timestamp {
         [u32::from(civil.year().unsigned_abs()), month, day, hour, minute, second]
     }
 
+    /// The date of a mail (RFC 5322 section 3.3), in UTC.
+    pub fn in_mail(self) -> String {
+        let zoned = jiff::Timestamp::from_second(self.0).map(|time| time.to_zoned(jiff::tz::TimeZone::UTC));
+        zoned.and_then(|zoned| jiff::fmt::rfc2822::to_string(&zoned)).unwrap_or_default()
+    }
+
     /// How much later than `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Seconds {
         Seconds(u32::try_from((self.0 - earlier.0).max(0)).unwrap_or(u32::MAX))

@@ -1,7 +1,8 @@
 //! Evidence: proofs that the log is whole, for verifiers that trust only a key.
 //!
 //! Enter through [`verify_database`] for the configured journal, [`export()`] for a copy for others, and
-//! [`verify_export`] and [`prove_offline`] for a holder of such a copy who has nothing but the verifier key.
+//! [`verify_export`] and [`prove_offline`] for a holder of such a copy who has nothing but the verifier key. [`Tail`] proves nothing: it
+//! reads on where a reader left off.
 //!
 //! Everything is read, in one snapshot, and the first thing that does not hold ends it with its place. A database is proved by
 //! the MAC of every batch, an export by the signature of its checkpoint; both by the tree made again from the entries' bytes.
@@ -19,6 +20,7 @@ mod export;
 mod exported;
 mod fault;
 mod report;
+mod tail;
 mod walk;
 
 use std::path::Path;
@@ -26,6 +28,7 @@ use std::path::Path;
 pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
 pub use report::{Progress, Report, SILENT};
+pub use tail::Tail;
 
 use self::chain::{Chain, Watched};
 use self::export::Writer;

@@ -71,7 +71,7 @@ pub async fn walk(
             let body = body(row, sealed, at)?;
             let leaf = leaf_hash(body);
             if row.is_some_and(|row| row.entry.leaf != Some(leaf)) {
-                return Err(fault("the entry does not have its leaf hash"));
+                return Err(fault(HASHLESS));
             }
             // Invariant: a remainder of 256 fits.
             let place = usize::from((at % u64::from(WIDTH)).to_le_bytes()[0]) * 32;
@@ -126,6 +126,25 @@ pub async fn walk(
     }
     Ok(Walked { head, rows: seen })
 }
+
+/// The exact bytes of the entries of the page that begins at `from`, each with its hash where it has a row.
+pub async fn bodies((snapshot, shelf): (&mut dyn Snapshot, &Shelf), from: u64) -> Result<Vec<Vec<u8>>, VerifyFault> {
+    let archive = archive(snapshot).await?;
+    let rows = snapshot.page(from).await?;
+    let sealed = archive.holding(from).map(|segment| sealed(shelf, segment, from)).transpose()?;
+    let places = page_of(&rows, sealed.as_deref(), from).into_iter().zip(from..);
+    let read = places.map(|((row, sealed), at)| {
+        let body = body(row, sealed, at)?;
+        match row {
+            Some(row) if row.entry.leaf != Some(leaf_hash(body)) => Err(VerifyFault::entry(at, HASHLESS)),
+            Some(_) | None => Ok(body.to_vec()),
+        }
+    });
+    read.collect()
+}
+
+/// What is said of an entry whose bytes changed.
+const HASHLESS: &str = "the entry does not have its leaf hash";
 
 /// The segments as rows name them.
 async fn archive(snapshot: &mut dyn Snapshot) -> Result<Archive, VerifyFault> {

@@ -23,6 +23,7 @@ fn configurations_are_valid() {
             carnet::journal::Kek::create(&folder.path().join("keys/kek"), &carnet::server::OsEntropy).expect("a KEK");
             for name in [
                 "keys/tracker.token",
+                "keys/mail.password",
                 "keys/siem.whsec",
                 "keys/console.secret",
                 "keys/source.token",

@@ -16,6 +16,7 @@ use crate::domain::log::dates::DatesChange;
 use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Role};
+use crate::domain::people::addressee::Addressee;
 use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource};
@@ -36,6 +37,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
     let mut all: BTreeMap<&str, Vec<BTreeSet<&str>>> = BTreeMap::new();
     for (name, variants) in [
         variants::<Actor>(),
+        variants::<Addressee>(),
         variants::<Admits>(),
         variants::<Alg>(),
         variants::<Approval>(),

@@ -146,6 +146,7 @@ pub fn metrics() -> String {
     metrics.refused(Reason::find("scope.missing").expect("a reason"));
     metrics.issuers(1, 1);
     metrics.request(Socket::Public, "/token", 200);
+    metrics.mail([1, 0, 0], [0, 0, 0]);
     let text = metrics.encode();
     drop(open);
     let mut page = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
