@@ -57,6 +57,7 @@ pub mod replayed;
 pub mod review;
 pub mod revocation;
 pub mod rotation;
+pub mod seen;
 pub mod shadow;
 pub mod signal;
 mod stored;
