@@ -1,19 +1,22 @@
 //! The subjects of a partner among the entries of the journal, and the author of an entry.
 //!
 //! Enter through [`About::of`]. An entry names its subject by one word; approvals, elevations and revocations are named by their ids, so
-//! the state has to say whose they are.
+//! the state has to say whose they are. Some entries are about many, and name each in a list of theirs.
 
 use std::collections::BTreeSet;
 
 use super::State;
-use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::log::change::Change;
+use crate::domain::log::dates::DatesChange;
+use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
-use crate::domain::value::names::{ClientId, ElevationId, PartnerName};
+use crate::domain::registry::suspension::Party;
+use crate::domain::value::names::{ElevationId, PartnerName};
 
-/// A partner, its integrations, and their elevations, approvals and revocations.
+/// A partner, its integrations, and their elevations, approvals, revocations and reviews.
 #[derive(Clone, Debug)]
 pub struct About {
     partner: PartnerName,
@@ -51,6 +54,9 @@ impl About {
                 subjects.extend([revocation.id.to_string(), revocation.target.key().to_string()]);
             }
         }
+        let campaigns = state.recertification.campaigns.iter();
+        let campaigns = campaigns.filter(|(_, campaign)| campaign.terms.select.partner.as_ref() == Some(partner));
+        subjects.extend(campaigns.map(|(id, _)| id.to_string()));
         let approvals = state.approvals.values();
         let approvals = approvals.filter(|approval| is_own(&approval.subject) || subjects.contains(&approval.subject));
         let approvals: Vec<String> = approvals.map(|approval| approval.id.to_string()).collect();
@@ -69,19 +75,84 @@ impl About {
         &self.partner
     }
 
-    /// Whether an entry is about it.
+    /// Whether an entry is about it, by its subject or because it names it.
     pub fn holds(&self, entry: &Entry) -> bool {
-        let own = |name: &str| name.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'));
         let subject = entry.subject();
-        own(&subject) || self.subjects.contains(&subject) || cut_client(entry).is_some_and(|client| own(&client.to_string()))
+        self.owns(&subject) || self.subjects.contains(&subject) || self.is_named_in(entry)
     }
-}
 
-/// The client whose token an entry cuts, where it cuts one token.
-fn cut_client(entry: &Entry) -> Option<&ClientId> {
-    let Entry::Change(entry) = entry else { return None };
-    let Change::Revocation(RevocationChange::Added { client, .. }) = &entry.change.what else { return None };
-    client.as_ref()
+    /// Whether this is a client of the partner, or something of one.
+    fn owns(&self, name: &str) -> bool {
+        name.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether an entry that is about something else, or about many, names the partner or an integration of it.
+    fn is_named_in(&self, entry: &Entry) -> bool {
+        let Entry::Change(entry) = entry else { return false };
+        match &entry.change.what {
+            Change::Revocation(change) => self.is_named_in_revocation(change),
+            Change::Dates(DatesChange::Noticed { items, .. }) => items.iter().any(|item| match item.date.party() {
+                Party::Partner(partner) => partner == self.partner,
+                Party::Integration(integration) => integration.partner == self.partner,
+            }),
+            Change::Directory(change) => self.is_named_in_directory(change),
+            Change::Recertification(change) => {
+                change.campaign().is_some_and(|terms| terms.select.partner.as_ref() == Some(&self.partner))
+            }
+            Change::Journal(_)
+            | Change::Configuration(_)
+            | Change::Environment(_)
+            | Change::Key(_)
+            | Change::Certificate(_)
+            | Change::IssuerKey(_)
+            | Change::Api(_)
+            | Change::Guardrail(_)
+            | Change::Exception(_)
+            | Change::Partner(_)
+            | Change::Integration(_)
+            | Change::Approval(_)
+            | Change::Elevation(_)
+            | Change::Passkey(_)
+            | Change::Signal(_)
+            | Change::Staff(_)
+            | Change::Text(_) => false,
+        }
+    }
+
+    fn is_named_in_revocation(&self, change: &RevocationChange) -> bool {
+        match change {
+            // A token that is cut is its client's, where the entry says whose it is.
+            RevocationChange::Added { target, client, .. } => {
+                self.is_cut_by(target) || client.as_ref().is_some_and(|client| self.owns(&client.to_string()))
+            }
+            RevocationChange::TokensCut { target, .. } => self.is_cut_by(target),
+            RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. } => false,
+        }
+    }
+
+    fn is_named_in_directory(&self, change: &DirectoryChange) -> bool {
+        match change {
+            DirectoryChange::Resolved { in_force, waiting } => {
+                in_force.keys().chain(waiting.keys()).any(|integration| integration.partner == self.partner)
+            }
+            DirectoryChange::Left { .. }
+            | DirectoryChange::Returned { .. }
+            | DirectoryChange::Held { .. }
+            | DirectoryChange::Confirmed { .. }
+            | DirectoryChange::Imported { .. }
+            | DirectoryChange::Heard {}
+            | DirectoryChange::Silent { .. } => false,
+        }
+    }
+
+    /// Whether what is cut is the partner, or a client or binding of it.
+    fn is_cut_by(&self, target: &RevocationTarget) -> bool {
+        match target.reached().clients {
+            Some(Clients::Of(partner)) => partner == self.partner,
+            Some(Clients::One(client)) => self.owns(&client.to_string()),
+            None => false,
+        }
+    }
 }
 
 /// The author of an entry: a person's id, an integration, `operator`, `broker` or `directory`.
@@ -120,6 +191,7 @@ mod tests {
     use super::*;
     use crate::domain::fixture::{at, production, state};
     use crate::domain::log::entry::ChangeEntry;
+    use crate::domain::value::names::ClientId;
 
     #[test]
     fn a_partner_has_its_approvals_elevations_and_revocations() {
