@@ -37,6 +37,7 @@ mod guards;
 pub mod import;
 pub mod in_flight;
 pub mod introspection;
+pub mod inventory;
 pub mod judged;
 pub mod lifecycle;
 #[cfg(test)]

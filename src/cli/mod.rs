@@ -24,7 +24,7 @@ use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
     approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, partner, probe, records,
-    review, revoke, signal, status, webhook, whoami,
+    review, revoke, signal, status, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -156,6 +156,11 @@ enum Command {
         before_help = "Examples:\n  carnet review list\n  carnet review decide rev_globex.order-sync.production.1 --version VERSION --keep orders-api/orders:read --reason \"asked the team\""
     )]
     Review(review::Review),
+    /// List every way in: bindings, keys, certificates, elevations, static secrets, with owner, last use and end
+    #[command(
+        before_help = "Examples:\n  carnet inventory --ends-within 60d\n  carnet inventory --unused 30d -o csv > unused.csv"
+    )]
+    Inventory(ways_in::Inventory),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -228,9 +233,13 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it can answer in Markdown.
-    fn has_markdown(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Drift(_))
+    /// Whether it can answer in this format.
+    fn has(&self, format: Format) -> bool {
+        match format {
+            Format::Table | Format::Json | Format::Yaml => true,
+            Format::Markdown => matches!(self, Self::Plan(_) | Self::Drift(_)),
+            Format::Csv => matches!(self, Self::Inventory(_)),
+        }
     }
 }
 
@@ -252,8 +261,9 @@ fn run(arguments: Vec<OsString>) -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
-    if cli.output == Format::Markdown && !cli.command.has_markdown() {
-        let failure = Failure::usage("this command has no Markdown").fix("-o markdown is for plan and drift");
+    if !cli.command.has(cli.output) {
+        let failure =
+            Failure::usage("this command has no such format").fix("-o markdown is for plan and drift, -o csv for inventory");
         return answer::complain(&failure, Format::Table);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -291,6 +301,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Environment(verb) => environment::run(verb, reach).await,
+        Command::Inventory(args) => ways_in::run(&args, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Exception(verb) => exception::run(verb, reach).await,
         Command::Review(verb) => review::run(verb, reach).await,

@@ -61,5 +61,6 @@ mod uniqueness;
 mod uses;
 mod verification;
 mod verifier;
+mod ways_in;
 mod webhooks;
 mod world;

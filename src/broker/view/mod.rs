@@ -7,6 +7,7 @@
 pub mod approval;
 pub mod approvals;
 pub mod elevation;
+pub mod ends;
 pub mod gain;
 pub mod person;
 pub mod recertification;
@@ -16,3 +17,4 @@ pub mod review_report;
 pub mod schema;
 pub mod suspension;
 pub mod uses;
+pub mod way_in;

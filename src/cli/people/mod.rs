@@ -19,5 +19,6 @@ pub mod review;
 pub mod revoke;
 pub mod signal;
 pub mod status;
+pub mod ways_in;
 pub mod webhook;
 pub mod whoami;

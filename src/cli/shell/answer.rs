@@ -25,6 +25,8 @@ pub enum Format {
     Yaml,
     /// For pull requests; of `plan` and `drift`.
     Markdown,
+    /// For spreadsheets; of `inventory`.
+    Csv,
 }
 
 /// The answer of a command.
@@ -38,6 +40,8 @@ pub struct Answer {
     pub text: String,
     /// The same as Markdown, of a command that has it.
     pub markdown: Option<String>,
+    /// The same as CSV, of a command that has it.
+    pub csv: Option<String>,
     /// Remarks, for stderr.
     pub notes: Vec<String>,
 }
@@ -66,12 +70,12 @@ pub struct Failure {
 impl Answer {
     /// An answer of data with its text.
     pub fn of(data: Value, text: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, data: Some(data), text: text.into(), markdown: None, notes: Vec::new() }
+        Self { exit: Exit::Ok, data: Some(data), text: text.into(), markdown: None, csv: None, notes: Vec::new() }
     }
 
     /// An answer with nothing to print: the command succeeded.
     pub fn done() -> Self {
-        Self { exit: Exit::Ok, data: None, text: String::new(), markdown: None, notes: Vec::new() }
+        Self { exit: Exit::Ok, data: None, text: String::new(), markdown: None, csv: None, notes: Vec::new() }
     }
 
     /// Sets another exit code.
@@ -85,6 +89,13 @@ impl Answer {
     #[must_use]
     pub fn markdown(mut self, markdown: impl Into<String>) -> Self {
         self.markdown = Some(markdown.into());
+        self
+    }
+
+    /// Adds the same as CSV.
+    #[must_use]
+    pub fn csv(mut self, csv: impl Into<String>) -> Self {
+        self.csv = Some(csv.into());
         self
     }
 
@@ -165,6 +176,8 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
     let text = match (&answer.data, format) {
         (_, Format::Table) => block(&answer.text),
         (_, Format::Markdown) => block(answer.markdown.as_deref().unwrap_or_default()),
+        // Not made visible: a program reads it, and its own rules keep cells apart.
+        (_, Format::Csv) => answer.csv.clone().unwrap_or_default(),
         (None, _) => String::new(),
         (Some(data), Format::Json) => data.to_string(),
         (Some(data), Format::Yaml) => yaml::write(data),
@@ -179,7 +192,7 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
 /// Prints a failure on stderr.
 pub fn complain(failure: &Failure, format: Format) -> Exit {
     match format {
-        Format::Table | Format::Markdown => stderr(&failure.text()),
+        Format::Table | Format::Markdown | Format::Csv => stderr(&failure.text()),
         Format::Json | Format::Yaml => stderr(&failure.json().to_string()),
     }
     failure.exit

@@ -32,3 +32,4 @@ pub mod stopped;
 pub mod target;
 pub mod uses;
 pub mod way;
+pub mod ways_in;

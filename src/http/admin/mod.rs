@@ -49,6 +49,7 @@ mod revocations;
 mod route;
 pub mod signals;
 mod suspensions;
+mod ways_in;
 mod webhooks;
 
 use std::sync::{Arc, LazyLock};
@@ -90,6 +91,7 @@ fn table() -> Vec<Route> {
         revocations::routes(),
         signals::routes(),
         suspensions::routes(),
+        ways_in::routes(),
         webhooks::routes(),
     ];
     resources.into_iter().flatten().collect()
