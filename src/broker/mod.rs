@@ -3,6 +3,7 @@
 //! Enter through [`Broker`]. Orchestration is thin: each operation reads like a numbered list, and every rule that it calls is a
 //! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
+pub mod activity;
 mod answering;
 pub mod answers;
 pub mod approval_view;

@@ -1,6 +1,7 @@
 //! The broker as its users see it: the whole server in process on port 0, over the wire, with real stores, a fake partner issuer,
 //! a settable clock. Fakes, not mocks. A test's name begins with the ABUSE row that it shows.
 
+mod activity;
 mod admin;
 mod approvals;
 mod architecture;

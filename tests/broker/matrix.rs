@@ -98,7 +98,7 @@ const POSTS: [Row; 34] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 35] = [
+const GETS: [&str; 36] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
@@ -123,6 +123,7 @@ const GETS: [&str; 35] = [
     "/v1/keys",
     "/v1/partners",
     "/v1/partners/{p}",
+    "/v1/partners/{p}/activity",
     "/v1/passkeys",
     "/v1/reviews",
     "/v1/reviews/report",

@@ -4,6 +4,7 @@
 //! source. Its doc comments are text of `/openapi.json`. Views of one resource are beside its routes in `http/admin`; the
 //! views here are shared with the console.
 
+pub mod activity;
 pub mod approval;
 pub mod approvals;
 pub mod elevation;

@@ -1,5 +1,6 @@
 //! Commands of people: sign in, records, reviews, elevations, revocations, and the inventory.
 
+pub mod activity;
 pub mod approval;
 pub mod can_i;
 pub mod directory;

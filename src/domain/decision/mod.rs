@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod ask;
+pub mod asked_for;
 pub mod check;
 pub mod consequence;
 pub mod cut;

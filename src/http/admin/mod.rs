@@ -17,6 +17,7 @@
 //!
 //! Offboarding is not here yet; its paths are answered 404 like any other.
 
+mod activity;
 mod admitted;
 mod answer;
 mod approvals;
@@ -71,6 +72,7 @@ pub use problem::Problem;
 fn table() -> Vec<Route> {
     let resources = [
         vec![get("/openapi.json", "description", "This description", description)],
+        activity::routes(),
         approvals::routes(),
         certificates::routes(),
         directory::routes(),
