@@ -48,6 +48,7 @@ pub mod needs;
 mod non_use;
 pub mod owners;
 pub mod passkey;
+pub mod past;
 pub mod people;
 pub mod plan;
 pub mod reading;

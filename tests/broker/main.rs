@@ -39,6 +39,7 @@ mod matrix;
 mod narrowing;
 mod oracles;
 mod owners;
+mod past;
 mod plans;
 mod policy;
 mod possession;

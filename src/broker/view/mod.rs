@@ -10,6 +10,7 @@ pub mod approvals;
 pub mod elevation;
 pub mod ends;
 pub mod gain;
+pub mod past;
 pub mod person;
 pub mod recertification;
 pub mod record;
