@@ -64,6 +64,7 @@ pub mod seen;
 pub mod shadow;
 pub mod signal;
 mod stored;
+pub mod suggestion;
 mod supposing;
 pub mod suspension;
 

@@ -24,7 +24,7 @@ use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
     approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, partner, probe, records,
-    review, revoke, signal, status, ways_in, webhook, whoami,
+    review, revoke, signal, status, suggest, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -161,6 +161,11 @@ enum Command {
         before_help = "Examples:\n  carnet inventory --ends-within 60d\n  carnet inventory --unused 30d -o csv > unused.csv"
     )]
     Inventory(ways_in::Inventory),
+    /// Propose a narrower record of an integration, from what was issued in 90 days
+    #[command(
+        before_help = "Examples:\n  carnet suggest globex/order-sync > narrower.yaml\n  carnet suggest globex/order-sync -o json"
+    )]
+    Suggest(suggest::Suggest),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -302,6 +307,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Environment(verb) => environment::run(verb, reach).await,
         Command::Inventory(args) => ways_in::run(&args, reach).await,
+        Command::Suggest(args) => suggest::run(&args, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Exception(verb) => exception::run(verb, reach).await,
         Command::Review(verb) => review::run(verb, reach).await,

@@ -55,6 +55,7 @@ mod signals;
 mod spiffe;
 mod standards;
 mod stopped;
+mod suggest;
 mod suspensions;
 mod taken_away;
 mod tickets;

@@ -98,7 +98,7 @@ const POSTS: [Row; 34] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 36] = [
+const GETS: [&str; 37] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
@@ -115,6 +115,7 @@ const GETS: [&str; 36] = [
     "/v1/guardrails/{id}/report",
     "/v1/integrations",
     "/v1/integrations/{p}/{i}",
+    "/v1/integrations/{p}/{i}/suggestion",
     "/v1/inventory",
     "/v1/journal",
     "/v1/journal/at",

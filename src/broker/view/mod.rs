@@ -17,6 +17,7 @@ pub mod record;
 pub mod review_figures;
 pub mod review_report;
 pub mod schema;
+pub mod suggestion;
 pub mod suspension;
 pub mod uses;
 pub mod way_in;

@@ -20,6 +20,7 @@ pub mod review;
 pub mod revoke;
 pub mod signal;
 pub mod status;
+pub mod suggest;
 pub mod ways_in;
 pub mod webhook;
 pub mod whoami;

@@ -30,6 +30,7 @@ pub mod revocable;
 pub mod rotation;
 pub mod standing;
 pub mod stopped;
+pub mod suggestion;
 pub mod target;
 pub mod uses;
 pub mod way;

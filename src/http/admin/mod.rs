@@ -49,6 +49,7 @@ mod reviews;
 mod revocations;
 mod route;
 pub mod signals;
+mod suggestions;
 mod suspensions;
 mod ways_in;
 mod webhooks;
@@ -92,6 +93,7 @@ fn table() -> Vec<Route> {
         reviews::routes(),
         revocations::routes(),
         signals::routes(),
+        suggestions::routes(),
         suspensions::routes(),
         ways_in::routes(),
         webhooks::routes(),
