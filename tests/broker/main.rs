@@ -67,3 +67,4 @@ mod verifier;
 mod ways_in;
 mod webhooks;
 mod world;
+mod year;
