@@ -193,13 +193,18 @@ const REFUSALS: [(&str, Refusal); 4] = [
 ];
 
 /// The lists whose first pages are taken.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 11] = [
     ("list of 50 integrations, ms", "/v1/integrations?limit=50"),
     ("list of 50 partners, ms", "/v1/partners?limit=50"),
     ("list of 50 approvals, ms", "/v1/approvals?limit=50"),
     ("list of 50 revocations, ms", "/v1/revocations?limit=50"),
     ("50 entries of the journal, ms", "/v1/journal?limit=50"),
     ("50 entries of one kind, ms", "/v1/journal?kind=partner.verified&limit=50"),
+    ("50 newest entries of a partner, ms", "/v1/journal?partner=p0&order=newest&limit=50"),
+    ("entries of a partner without any, ms", "/v1/journal?partner=nobody&order=newest&limit=50"),
+    ("activity of a partner, a day, ms", "/v1/partners/p0/activity?since=24h&limit=50"),
+    ("list of 50 ways in, ms", "/v1/inventory?limit=50"),
+    ("ways in that end within 60 days, ms", "/v1/inventory?endsWithin=60d&limit=50"),
 ];
 
 struct Bench {
@@ -254,7 +259,10 @@ impl Bench {
 
     async fn pages(&self) -> Column {
         let mut column = Vec::new();
-        for (name, path) in PAGES {
+        let past = format!("/v1/journal/at?time={}&partner=p0", self.installation.world.clock.seconds() - 1);
+        let suggested = format!("/v1/integrations/{}/suggestion", self.installation.integration(0).id);
+        let more = [("who could do what, of a partner, ms", past.as_str()), ("a narrower record, ms", suggested.as_str())];
+        for (name, path) in PAGES.into_iter().chain(more) {
             let mut times = Vec::new();
             for _ in 0..CHANGES {
                 let begun = Instant::now();

@@ -68,7 +68,8 @@ impl Installation {
         others.chain([&self.world.partner]).nth(at % ISSUERS).expect("one of three")
     }
 
-    fn integration(&self, at: usize) -> Integration {
+    /// The integration with this number.
+    pub fn integration(&self, at: usize) -> Integration {
         registry::job(at, self.number, &self.issuer(at).issuer)
     }
 

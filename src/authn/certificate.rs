@@ -13,7 +13,8 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::domain::caller::proof::Verified;
-use crate::domain::credential::certificate::{Authority, ClientCertificate, Leaf, SpiffeId};
+use crate::domain::credential::certificate::{Authority, ClientCertificate, Leaf};
+use crate::domain::credential::spiffe_id::SpiffeId;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::hex;

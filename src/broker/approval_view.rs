@@ -10,6 +10,7 @@ use super::exception::{extended, without_closed};
 use super::failure::Failure;
 use super::offboarding::returned;
 use super::recertification::unreviewed;
+use super::unsealed::{ERASED, fill, plain, replace};
 use super::view::approval::{
     ApprovalView, AroundView, CampaignView, ClosingView, DeedView, EnrolmentView, ErasingView, FindingView, Lacks,
     MissingReviewView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
@@ -19,7 +20,8 @@ use super::view::offboarding::{self, OffboardingView};
 use super::view::record::{DifferenceView, place};
 use super::view::suspension::{self, SuspensionView};
 use super::words::{Words, names, sealed};
-use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
+use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE};
+use crate::domain::credential::spiffe_id::SpiffeId;
 use crate::domain::decision::check::{self, Surroundings};
 use crate::domain::decision::consequence::waits_for;
 use crate::domain::reason::ReasonCode;
@@ -35,9 +37,6 @@ use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::{ApprovalId, EnvironmentName, ExceptionId, IntegrationId};
 use crate::domain::value::text::Text;
 use crate::domain::value::yaml;
-
-/// The placeholder for a text that was forgotten.
-pub const ERASED: &str = "[erased]";
 
 /// The object of an approval, as the state holds it.
 enum Content<'a> {
@@ -425,32 +424,6 @@ fn enrolment(integration: IntegrationId, environment: EnvironmentName, state: &S
     let spiffe_id = configured.map(|configured| SpiffeId::of(&configured.trust_domain, &integration).to_string());
     let (usable_for, certificate_life) = (ENROLMENT_LIFE.to_string(), LEAF_LIFE.to_string());
     EnrolmentView { integration, environment, spiffe_id, usable_for, certificate_life }
-}
-
-/// The text in plain, or [`ERASED`] if it was forgotten.
-fn plain(text: Option<&Text>, words: &Words) -> Option<String> {
-    text.map(|text| words.plain(text).unwrap_or(ERASED).to_owned())
-}
-
-/// Unseals the texts of a record, and returns the digests of the forgotten ones.
-fn fill(record: &mut Record, words: &Words) -> Vec<String> {
-    let mut erased = Vec::new();
-    for text in record.texts_mut() {
-        match words.plain(text).map(str::to_owned) {
-            Some(plain) => *text = Text::Plain(plain),
-            None => erased.extend(text.digest().map(|digest| digest.to_string())),
-        }
-    }
-    erased
-}
-
-/// Replaces the texts that are still sealed.
-fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
-    for (number, text) in record.texts_mut().into_iter().enumerate() {
-        if text.plain().is_none() {
-            *text = Text::Plain(with(number));
-        }
-    }
 }
 
 /// The difference that is shown if two versions take too many steps to compare.

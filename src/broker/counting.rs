@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::domain::decision::uses::{KEPT, Tally, Use};
+use super::seen::Seen;
+use crate::domain::decision::uses::{KEPT, SeenUse, Tally, Use};
 use crate::domain::log::entry::Entry;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
@@ -18,6 +19,8 @@ use crate::journal::{Journal, KnownDay, KnownUses, UseText, UsesFault};
 #[derive(Default)]
 pub struct Uses {
     pub(super) counting: tokio::sync::Mutex<Option<Counting>>,
+    /// What APIs were told since it was counted last.
+    pub(super) seen: Seen,
     progress: Mutex<Progress>,
 }
 
@@ -117,18 +120,27 @@ impl Counting {
     /// Counts an entry, in the state before it.
     pub(super) fn count(&mut self, entry: &Entry, state: &State) {
         let Some(counted) = Use::of(entry, state) else { return };
-        let (day, index, time) = (Day::of(entry.time()), entry.index(), entry.time());
+        let (index, time) = (entry.index(), entry.time());
+        self.put(Day::of(time), &counted, |known| Tally::with(known, index, time));
+    }
+
+    /// Counts what APIs were told on a day that is open.
+    pub(super) fn count_seen(&mut self, day: Day, seen: &SeenUse, tally: Tally) {
+        self.put(day, &Use::Seen(Box::new(seen.clone())), |known| known.map_or(tally, |known| known.and(tally)));
+    }
+
+    fn put(&mut self, day: Day, counted: &Use, next: impl FnOnce(Option<Tally>) -> Tally) {
         // Invariant: a use serialises to JSON, like every record of the domain.
-        let body = serde_json::to_string(&counted).expect("a use is JSON");
+        let body = serde_json::to_string(counted).expect("a use is JSON");
         let key = Digest::of(body.as_bytes());
         let open = self.open.entry(day).or_default();
         match open.changed.get_mut(&key) {
-            Some((tally, _)) => *tally = Tally::with(Some(*tally), index, time),
+            Some((tally, _)) => *tally = next(Some(*tally)),
             None => {
                 let stored = open.stored.rows.get(&key).copied();
                 let client = || counted.client().map(ToString::to_string).unwrap_or_default();
                 let text = stored.is_none().then(|| UseText { key, client: client(), body, day });
-                open.changed.insert(key, (Tally::with(stored, index, time), text));
+                open.changed.insert(key, (next(stored), text));
             }
         }
     }

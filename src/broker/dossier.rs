@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::Broker;
 use super::failure::Failure;
-use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::offboarding::{StepName, steps};
 use crate::domain::log::approval::ApprovalChange;
 use crate::domain::log::certificate::CertificateChange;
@@ -22,12 +21,11 @@ use crate::domain::reason;
 use crate::domain::record::{self, Record};
 use crate::domain::registry::approval::{Approval, Review, Verdict};
 use crate::domain::registry::integration::Integration;
-use crate::domain::registry::suspension::Party;
 use crate::domain::state::State;
 use crate::domain::state::about::About;
 use crate::domain::state::offboarding::{Case, Outcome};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, ClientId, OffboardingId};
+use crate::domain::value::names::{ApprovalId, OffboardingId};
 use crate::domain::value::yaml;
 use crate::journal::Unavailable;
 use crate::journal::bundle::{BundleFault, Parts, PlainTexts};
@@ -78,16 +76,12 @@ impl Broker {
         }
         let mut living: Vec<Issued> = Vec::new();
         let mut more = 0_u64;
-        let clients = match case.about.clone() {
-            Party::Partner(partner) => Clients::Of(partner),
-            Party::Integration(id) => Clients::One(ClientId::Integration(id)),
-        };
         let each = |issued: &Issued| {
             if case.at < issued.exp {
                 if living.len() < TOKENS { living.push(issued.clone()) } else { more += 1 }
             }
         };
-        self.journal.each_issued(&clients, case.index, each).await?;
+        self.journal.each_issued(&about.clients(), case.index, each).await?;
         let left_out = too_much(&chosen);
         let chosen = chosen.split_off(left_out);
         let files = files(case, (&chosen, left_out), (&living, more), &view.state);

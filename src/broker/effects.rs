@@ -193,7 +193,7 @@ impl Supposed {
             (Use::Forbidden { .. }, Record::Api(_) | Record::Integration(_) | Record::Partner(_)) => false,
             (Use::Issued(issued), Record::Api(api)) => issued.api == api.name,
             (Use::Issued(issued), Record::Integration(_) | Record::Partner(_)) => self.is_about(&issued.client),
-            (Use::Issued(_), Record::Guardrail(_)) => false,
+            (Use::Issued(_), Record::Guardrail(_)) | (Use::Seen(_), _) => false,
         }
     }
 

@@ -11,8 +11,9 @@ use super::failure::{Denied, Failure};
 use super::review::ask;
 use crate::domain::caller::proof::Verified;
 use crate::domain::credential::certificate::{
-    Authority, ClientCertificate, Der, LEAF_BACKDATED, Purpose, SERVER_LIFE, ServerLeaf, SpiffeId,
+    Authority, ClientCertificate, Der, LEAF_BACKDATED, Purpose, SERVER_LIFE, ServerLeaf,
 };
+use crate::domain::credential::spiffe_id::SpiffeId;
 use crate::domain::decision::enrolment::{CertificateRequest, Credential, decide_enrolment};
 use crate::domain::decision::stopped;
 use crate::domain::log::certificate::CertificateChange;

@@ -152,8 +152,12 @@ impl Broker {
         caller: &ClientId,
         token: &str,
     ) -> Result<Option<Arc<Found>>, Denied> {
-        let found = self.find(environment, token).await?;
-        Ok(found.filter(|found| is_business_of(caller, &found.entry)))
+        let found = self.find(environment, token).await?.filter(|found| is_business_of(caller, &found.entry));
+        // A client that asks about its own token shows nobody that the API saw it.
+        if let (Some(found), ClientId::Api(_)) = (&found, caller) {
+            self.uses.seen.add(&found.entry, found.entry.scope.clone(), self.now());
+        }
+        Ok(found)
     }
 
     /// Finds a living token by its id, and tells whether it is cut.

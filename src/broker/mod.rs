@@ -3,6 +3,7 @@
 //! Enter through [`Broker`]. Orchestration is thin: each operation reads like a numbered list, and every rule that it calls is a
 //! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
+pub mod activity;
 mod answering;
 pub mod answers;
 pub mod approval_view;
@@ -40,6 +41,7 @@ mod guards;
 pub mod import;
 pub mod in_flight;
 pub mod introspection;
+pub mod inventory;
 pub mod judged;
 pub mod lifecycle;
 pub mod mail;
@@ -52,6 +54,7 @@ pub mod offboarding;
 mod offboarding_run;
 pub mod owners;
 pub mod passkey;
+pub mod past;
 pub mod people;
 pub mod plan;
 pub mod reading;
@@ -63,14 +66,17 @@ pub mod replayed;
 pub mod review;
 pub mod revocation;
 pub mod rotation;
+pub mod seen;
 pub mod shadow;
 pub mod signal;
 mod stored;
+pub mod suggestion;
 mod supposing;
 pub mod suspension;
 
 pub mod ticket;
 pub mod told;
+pub mod unsealed;
 pub mod uses;
 pub mod verification;
 pub(crate) mod view;

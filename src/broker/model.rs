@@ -197,7 +197,7 @@ fn families() -> [Family; 7] {
             &[],
             &[
                 by(&[Sven, Robot, Olga], Step::Offboard),
-                by(&[Olga, Bob, Adam, Robot], Step::AskAbort),
+                by(&[Olga, Sven, Adam, Robot], Step::AskAbort),
                 by(&[Olga], |who| Step::Apply(who, Doc::Wider)),
                 by(&[Olga], |who| Step::AskResume(who, Subject::Integration)),
                 by(&[Bob], |who| Step::Suspend(who, Subject::Integration)),

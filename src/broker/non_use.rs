@@ -140,7 +140,7 @@ fn place(counted: Use) -> Option<(IntegrationId, EnvironmentName, BindingName)> 
             ClientId::Integration(id) => Some((id, issued.environment, issued.binding)),
             ClientId::Api(_) => None,
         },
-        Use::Forbidden { .. } => None,
+        Use::Seen(_) | Use::Forbidden { .. } => None,
     }
 }
 

@@ -151,12 +151,12 @@ impl Broker {
             let keys = issued.provenance().keys();
             let by_log = is_cut(issued, &keys, state, &*guards);
             let listed = self.live.is_cut(&issued.environment, &issued.jti, &keys, issued.index, now).await;
-            seen.push(match (by_log, listed) {
-                (false, _) => Err("active"),
-                (true, Ok(Liveness::Cut)) => Ok(()),
-                (true, Ok(Liveness::Live | Liveness::Unknown)) => Err("not in the live index"),
-                (true, Err(_)) => Err("the live index does not answer"),
-            });
+            let listed = match listed {
+                Ok(Liveness::Cut) => Ok(()),
+                Ok(Liveness::Live | Liveness::Unknown) => Err("not in the live index"),
+                Err(_) => Err("the live index does not answer"),
+            };
+            seen.push(if by_log { listed } else { Err("active") });
         }
         let mut trial = Trial::of(case, Guarded { state, guard: &*guard }, now);
         for (issued, seen) in tokens.iter().zip(seen) {

@@ -133,6 +133,8 @@ impl Replay {
             match counted {
                 Use::Issued(issued) => self.judge(issued, tallies),
                 Use::Forbidden { guardrail } => self.count_refused(guardrail, tallies),
+                // It was issued before, and is judged as that.
+                Use::Seen(_) => {}
             }
         }
         self.finish()

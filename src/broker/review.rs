@@ -129,6 +129,9 @@ impl Broker {
         };
         self.settle().await?;
         let approval = committed.view.state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
+        if approval.kind == Kind::Offboarding {
+            self.run_offboardings_soon();
+        }
         Ok(approval.standing(self.now()))
     }
 

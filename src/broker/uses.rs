@@ -11,6 +11,7 @@ use tokio::sync::MutexGuard;
 
 use super::Broker;
 use super::counting::{Changed, Counting};
+use super::seen::Taken;
 use crate::domain::decision::uses::{KEPT, Tally};
 use crate::domain::log::entry::Entry;
 use crate::domain::state::State;
@@ -55,10 +56,12 @@ impl Broker {
     /// The counts, up to date, for as long as the answer is held.
     pub(super) async fn counted(&self) -> Result<MutexGuard<'_, Option<Counting>>, UsesFault> {
         let mut counting = self.uses.counting.lock().await;
-        let counted = self.catch_up(&mut counting).await;
+        let seen = self.uses.seen.take();
+        let counted = self.catch_up(&mut counting, &seen).await;
         if counted.is_err() {
             // What is stored may be other than is known.
             *counting = None;
+            self.uses.seen.put_back(seen);
         }
         self.uses.note(|progress| progress.fault = counted.as_ref().err().map(ToString::to_string));
         counted.map(|()| counting)
@@ -75,7 +78,7 @@ impl Broker {
         Ok(tallies)
     }
 
-    async fn catch_up(&self, kept: &mut Option<Counting>) -> Result<(), UsesFault> {
+    async fn catch_up(&self, kept: &mut Option<Counting>, seen: &Taken) -> Result<(), UsesFault> {
         // A second node may write between any two steps, and counts that cannot be believed are made anew once.
         let mut tries = 0;
         loop {
@@ -83,7 +86,7 @@ impl Broker {
                 Some(counting) => counting,
                 None => self.begin().await?,
             };
-            match self.follow_log(&mut counting).await {
+            match self.follow_log(&mut counting, seen).await {
                 Ok(true) => {
                     *kept = Some(counting);
                     return Ok(());
@@ -147,8 +150,8 @@ impl Broker {
         Ok(Counting { known, at, since, open: BTreeMap::new(), state: None, unwritten: 0 })
     }
 
-    /// Counts up to the end of the log. False: another node wrote.
-    async fn follow_log(&self, counting: &mut Counting) -> Result<bool, UsesFault> {
+    /// Counts up to the end of the log, and what APIs were told. False: another node wrote.
+    async fn follow_log(&self, counting: &mut Counting, seen: &Taken) -> Result<bool, UsesFault> {
         loop {
             let view = self.journal.view();
             if counting.at >= view.size {
@@ -158,6 +161,11 @@ impl Broker {
                 if counting.known.days(today).next().is_none() {
                     counting.open_day(&self.journal, today).await?;
                     counting.open.entry(today).or_default();
+                    counting.unwritten += 1;
+                }
+                for ((day, seen), tally) in seen {
+                    counting.open_day(&self.journal, *day).await?;
+                    counting.count_seen(*day, seen, *tally);
                     counting.unwritten += 1;
                 }
                 if counting.unwritten > 0 && !self.write_counts(counting).await? {

@@ -24,7 +24,7 @@ use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
     approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, offboard, partner, probe,
-    records, review, revoke, signal, status, webhook, whoami,
+    records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -156,6 +156,16 @@ enum Command {
         before_help = "Examples:\n  carnet review list\n  carnet review decide rev_globex.order-sync.production.1 --version VERSION --keep orders-api/orders:read --reason \"asked the team\""
     )]
     Review(review::Review),
+    /// List every way in: bindings, keys, certificates, elevations, static secrets, with owner, last use and end
+    #[command(
+        before_help = "Examples:\n  carnet inventory --ends-within 60d\n  carnet inventory --unused 30d -o csv > unused.csv"
+    )]
+    Inventory(ways_in::Inventory),
+    /// Propose a narrower record of an integration, from what was issued in 90 days
+    #[command(
+        before_help = "Examples:\n  carnet suggest globex/order-sync > narrower.yaml\n  carnet suggest globex/order-sync -o json"
+    )]
+    Suggest(suggest::Suggest),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -240,14 +250,14 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it can answer in Markdown.
-    fn has_markdown(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Drift(_))
-    }
-
-    /// Whether it can answer with a page.
-    fn has_html(&self) -> bool {
-        matches!(self, Self::Review(review::Review::Report { .. }))
+    /// Whether it can answer in this format.
+    fn has(&self, format: Format) -> bool {
+        match format {
+            Format::Table | Format::Json | Format::Yaml => true,
+            Format::Markdown => matches!(self, Self::Plan(_) | Self::Drift(_)),
+            Format::Csv => matches!(self, Self::Inventory(_)),
+            Format::Html => matches!(self, Self::Review(review::Review::Report { .. })),
+        }
     }
 }
 
@@ -269,12 +279,9 @@ fn run(arguments: Vec<OsString>) -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
-    if cli.output == Format::Markdown && !cli.command.has_markdown() {
-        let failure = Failure::usage("this command has no Markdown").fix("-o markdown is for plan and drift");
-        return answer::complain(&failure, Format::Table);
-    }
-    if cli.output == Format::Html && !cli.command.has_html() {
-        let failure = Failure::usage("this command has no page in HTML").fix("-o html is for review report");
+    if !cli.command.has(cli.output) {
+        let failure = Failure::usage("this command has no such format")
+            .fix("-o markdown is for plan and drift, -o csv for inventory, -o html for review report");
         return answer::complain(&failure, Format::Table);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -312,6 +319,8 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Environment(verb) => environment::run(verb, reach).await,
+        Command::Inventory(args) => ways_in::run(&args, reach).await,
+        Command::Suggest(args) => suggest::run(&args, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Offboard(verb) => offboard::run(verb, reach).await,
         Command::Dependency(verb) => offboard::dependencies(verb, reach).await,

@@ -63,6 +63,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 pub mod tree;
 mod uses;
 
@@ -87,5 +88,6 @@ pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 pub use store::people::Known as KnownPeople;
 pub use store::query::{Query, StoredEntry};
+pub use store::row::IssuedPlace;
 pub use store::uses::{KnownDay, KnownUses, Portion, UseRow, UseText};
 pub use uses::UsesFault;

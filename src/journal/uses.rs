@@ -77,6 +77,20 @@ impl Journal {
         rows.into_iter().map(read).collect::<Option<_>>().ok_or(UsesFault::Unsound)
     }
 
+    /// When each use of these clients was counted last, by client, as it is stored: it is shown, and proves nothing.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn newest_uses(&self, clients: &[String]) -> Result<HashMap<String, Vec<(Timestamp, Use)>>, UsesFault> {
+        self.running()?;
+        let mut found: HashMap<String, Vec<(Timestamp, Use)>> = HashMap::new();
+        for (client, last, body) in self.reader().newest_uses(clients).await.map_err(Unavailable::from)? {
+            let counted = serde_json::from_str(&body).map_err(|_| UsesFault::Unsound)?;
+            found.entry(client).or_default().push((last, counted));
+        }
+        Ok(found)
+    }
+
     /// The tokens of these clients from the entry `from` on, at most 1000.
     pub async fn issued_from(&self, from: u64, clients: &Clients) -> Result<Vec<Issued>, Unavailable> {
         self.running()?;

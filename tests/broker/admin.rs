@@ -72,7 +72,7 @@ async fn a_01_every_route_refuses_who_may_not() {
     assert_eq!(world.admin_get("/v1/journal/proof?index=0", "alan").await["proof"], size, "nothing was recorded");
     let answer = get(world.admin, "/openapi.json").await;
     assert_eq!((answer.status, answer.json()), (200, described));
-    for path in ["/v1", "/v1/", "/v1/offboardings", "/v1/approvals/", "/v1//approvals", "/v2/keys"] {
+    for path in ["/v1", "/v1/", "/v1/offboarding", "/v1/approvals/", "/v1//approvals", "/v2/keys"] {
         refused(&world.admin_send("GET", path, "sven", None).await, 404, path);
     }
 }

@@ -1,6 +1,7 @@
 //! The broker as its users see it: the whole server in process on port 0, over the wire, with real stores, a fake partner issuer,
 //! a settable clock. Fakes, not mocks. A test's name begins with the ABUSE row that it shows.
 
+mod activity;
 mod admin;
 mod approvals;
 mod architecture;
@@ -43,6 +44,7 @@ mod narrowing;
 mod offboarding;
 mod oracles;
 mod owners;
+mod past;
 mod plans;
 mod policy;
 mod possession;
@@ -58,6 +60,7 @@ mod signals;
 mod spiffe;
 mod standards;
 mod stopped;
+mod suggest;
 mod suspensions;
 mod taken_away;
 mod tickets;
@@ -66,5 +69,7 @@ mod uniqueness;
 mod uses;
 mod verification;
 mod verifier;
+mod ways_in;
 mod webhooks;
 mod world;
+mod year;

@@ -104,7 +104,7 @@ const POSTS: [Row; 40] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 38] = [
+const GETS: [&str; 41] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
@@ -122,6 +122,8 @@ const GETS: [&str; 38] = [
     "/v1/guardrails/{id}/report",
     "/v1/integrations",
     "/v1/integrations/{p}/{i}",
+    "/v1/integrations/{p}/{i}/suggestion",
+    "/v1/inventory",
     "/v1/journal",
     "/v1/journal/at",
     "/v1/journal/checkpoint",
@@ -132,6 +134,7 @@ const GETS: [&str; 38] = [
     "/v1/offboardings/{id}/dossier",
     "/v1/partners",
     "/v1/partners/{p}",
+    "/v1/partners/{p}/activity",
     "/v1/passkeys",
     "/v1/reviews",
     "/v1/reviews/report",

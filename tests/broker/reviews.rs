@@ -362,5 +362,5 @@ async fn an_incident_opens_reviews_and_reviewers_are_told_to_few() {
     assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
     assert!(page.contains("reviewer 1") && page.contains("orders:list") && !page.contains("omar"), "{page}");
     let refused = Program::of(&world, "alan").run(&["review", "list", "-o", "html"]).await.ended(2);
-    assert!(refused.stdout.is_empty() && refused.stderr.contains("-o html is for review report"), "{refused:?}");
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("-o html for review report"), "{refused:?}");
 }

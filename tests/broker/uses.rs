@@ -82,6 +82,70 @@ async fn uses_follow_the_log_by_day_and_go_on_after_a_start() {
     assert_eq!((figures("orders:read"), figures("orders:write")), ((1, 5), (1, 2)), "{shown}");
 }
 
+/// What an API was told of tokens stands beside what was issued, and survives a start. It is no use of the log, and suspends nobody.
+#[tokio::test]
+async fn what_an_api_was_told_is_counted_in_the_background_and_stands_on_the_card() {
+    let mut world = World::start().await;
+    let token = world.minted().await;
+    let item = async |world: &World, scope: &str| {
+        let open = world.admin_get("/v1/reviews?limit=1000", "omar").await["items"].clone();
+        let production = |one: &&Value| one["environment"] == "production" && one["state"] != "completed";
+        let id = open.as_array().expect("items").iter().find(production).expect("open")["id"].clone();
+        let card = world.admin_get(&format!("/v1/reviews/{}", id.as_str().expect("an id")), "omar").await;
+        let items = card["items"].as_array().expect("items").clone();
+        items.into_iter().find(|item| item["scope"] == scope).expect("the scope")
+    };
+    let rows = async |world: &World| {
+        let sql = "SELECT count(*) FROM use_texts WHERE body LIKE '%\"use\":\"seen\"%'";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut database(world).await).await.expect("reads")
+    };
+    // Not the API, and not active: neither is seen.
+    assert_eq!(world.introspect("production", "nonsense").await.json()["active"], false);
+    count(&world).await;
+    assert_eq!(rows(&world).await, 0);
+    assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    count(&world).await;
+    assert_eq!(rows(&world).await, 1);
+    world.advance(61 * DAY).await;
+    let early = item(&world, "orders:read").await;
+    assert_eq!((&early["lastSeen"], &early["seen30d"]), (&json!(world.clock.seconds() - 61 * DAY), &json!(0)), "{early}");
+    let token = world.minted().await;
+    let bearer = format!("Bearer {token}");
+    for _ in 0..3 {
+        assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    }
+    let proof = world.api_proof("production");
+    let asks = async |world: &World, scope: &str, proof: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("x-carnet-caller", proof),
+            ("x-forwarded-method", "GET"),
+            ("x-forwarded-uri", "/v1/orders/42"),
+        ];
+        let path = format!("/production/verify?api=orders-api&scope={scope}");
+        crate::world::send(world.public, "GET", &path, &headers, b"").await.status
+    };
+    assert_eq!(asks(&world, "orders:read", &proof).await, 200);
+    assert_eq!(asks(&world, "orders:list", &world.api_proof("production")).await, 403, "and is not seen");
+    count(&world).await;
+    let now = world.clock.seconds();
+    let seen = item(&world, "orders:read").await;
+    assert_eq!((&seen["lastSeen"], &seen["seen30d"], &seen["issued30d"]), (&json!(now), &json!(4), &json!(1)), "{seen}");
+    let other = item(&world, "orders:list").await;
+    assert_eq!((&other["lastSeen"], &other["seen30d"]), (&json!(null), &json!(0)), "{other}");
+    count(&world).await;
+    assert_eq!(item(&world, "orders:read").await["seen30d"], 4, "nothing is counted twice");
+    world.stop().await;
+    world.boot().await;
+    assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    count(&world).await;
+    assert_eq!(item(&world, "orders:read").await["seen30d"], 5);
+    // It is in nobody's uses, and the counts of the log prove as before.
+    let shown = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+    assert_eq!(shown["uses"].as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!(rebuilt(&world), 0);
+}
+
 /// Attack: somebody who can write SQL adds a use, so that access that nobody uses is kept.
 #[tokio::test]
 async fn counts_that_another_hand_changed_are_made_anew_from_the_log() {

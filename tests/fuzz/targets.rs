@@ -5,7 +5,8 @@
 
 use carnet::authn::certificate;
 use carnet::authn::svid;
-use carnet::domain::credential::certificate::{Authority, Der, SpiffeId};
+use carnet::domain::credential::certificate::{Authority, Der};
+use carnet::domain::credential::spiffe_id::SpiffeId;
 use carnet::domain::people::member::Member;
 use carnet::domain::value::clock::Timestamp;
 use carnet::domain::value::digest::Digest;

@@ -11,7 +11,8 @@ use rcgen::{
 };
 
 use crate::authn::certificate::{NotOurs, verify};
-use crate::domain::credential::certificate::{Authority, Der, SpiffeId};
+use crate::domain::credential::certificate::{Authority, Der};
+use crate::domain::credential::spiffe_id::SpiffeId;
 use crate::domain::reason;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;

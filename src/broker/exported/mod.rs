@@ -1,6 +1,6 @@
 //! Entries of the journal in the forms that other systems read: CloudEvents and OCSF (docs/reference/exports.md).
 //!
-//! Enter through [`line`]. An event says what its entry says, and nothing else: texts of people stand in it as their digests, as in every
+//! Enter through [`line()`]. An event says what its entry says, and nothing else: texts of people stand in it as their digests, as in every
 //! copy of the journal. It is made of the entry alone, so the same entry is the same event whenever and wherever it is made.
 //!
 //! A new kind of change needs an arm in [`class`], and nothing else here.

@@ -1,7 +1,7 @@
 //! Tells people by mail what concerns them: at most one digest an hour to each, and at once what does not wait (docs/how-to/operate/mail.md).
 //!
 //! Enter through [`tell`], the task. It reads the journal on from a cursor, as webhooks do, so everything is on record before anybody is
-//! told. [`notice`] says what an entry tells, and whom; the addresses come from records and the people directory when they are needed, so
+//! told. [`telling`] says what an entry tells, and whom; the addresses come from records and the people directory when they are needed, so
 //! one that was erased is nobody's. A mail that is not taken is tried again, and given up after a week with an entry of its own.
 
 mod boxes;
@@ -9,6 +9,7 @@ mod date;
 mod letter;
 mod notice;
 mod outbox;
+mod telling;
 mod whom;
 
 use std::collections::{BTreeMap, HashMap};
@@ -74,7 +75,7 @@ async fn sort(broker: &Broker, mail: &Mail) -> Result<bool, Away> {
     for entry in &entries {
         for (number, part) in parts(entry).into_iter().enumerate() {
             let view = broker.journal.view();
-            let Some(notice) = notice::of(entry, part, &view.state, broker.now()) else { continue };
+            let Some(notice) = telling::of(entry, part, &view.state, broker.now()) else { continue };
             let at_once = notice.urgency == Urgency::AtOnce;
             let reached = reach(broker, mail, &notice).await?;
             let since = broker.now();
@@ -205,7 +206,7 @@ async fn again(broker: &Broker, waiting: &Waiting) -> Result<Option<Notice>, Awa
     let entry: &ChangeEntry = &entry;
     let part = parts(entry).into_iter().nth(waiting.part);
     let view = broker.journal.view();
-    Ok(part.and_then(|part| notice::of(entry, part, &view.state, broker.now())))
+    Ok(part.and_then(|part| telling::of(entry, part, &view.state, broker.now())))
 }
 
 /// Notes that a mail was not taken, and gives up those of its notices whose time is over.

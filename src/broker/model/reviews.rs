@@ -5,6 +5,7 @@ use super::steps::{Taken, World, sync};
 use crate::broker::recertification::unsound;
 use crate::broker::review::ask;
 use crate::domain::decision::recertification::{decide, version};
+use crate::domain::decision::stopped::open_still;
 use crate::domain::fixture::{at, production};
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::recertification::RecertificationChange;
@@ -13,6 +14,7 @@ use crate::domain::registry::api::Risk;
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::integration::OnSilence;
 use crate::domain::registry::recertification::{CampaignTerms, ItemDecision, ItemVerdict, ReviewId, Selection};
+use crate::domain::state::Party;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 
@@ -67,6 +69,7 @@ impl World {
     /// As `Broker::decide_review`, with one decision on all scopes.
     pub(super) fn decide(&mut self, who: Who, verdict: ItemVerdict) -> Option<Taken> {
         let by = self.admitted::<DecideReview>(who)?;
+        open_still(&Party::Integration(sync()), &self.state).ok()?;
         let (known, environment) = (&self.state.integrations[&sync()], production());
         let (record, access) = known.access(&environment)?;
         let number = known.reviews.place(&environment)?.number();

@@ -7,7 +7,7 @@ use crate::broker::exception::without_closed;
 use crate::broker::guardrail::Hand;
 use crate::broker::plan::Action;
 use crate::broker::review::{ask, could_take_force};
-use crate::broker::stored::{Stored, is_turned_down};
+use crate::broker::stored::{Stored, ensure_may_apply, is_turned_down};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::decision::consequence::{next, next_judged};
@@ -304,6 +304,7 @@ impl World {
     fn apply(&mut self, who: Who, new: Record) -> Option<Taken> {
         let by = self.admitted::<Submit>(who)?;
         let (state, now, hand) = (&self.state, at(self.now), Hand::of(&by));
+        ensure_may_apply(&by, &new, state, now).ok()?;
         let Stored { newest, in_force } = Stored::of(&new, state);
         let against = in_force.as_ref().or(newest.as_ref()).map(|against| without_closed(against, state));
         let compared = without_closed(&new, state);

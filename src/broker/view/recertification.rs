@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::person::{ActorView, PersonView};
 use super::review_figures::Figures;
+use super::uses::SeenFigures;
 use crate::broker::Broker;
 use crate::broker::failure::Failure;
 use crate::broker::words::{Words, names, sealed};
@@ -153,6 +154,13 @@ pub struct ItemView {
     issued90d: u64,
     /// Each of these tokens had every one of several scopes of the API. So the count says nothing of this one.
     everything: bool,
+    /// When the API, or the proxy before it, was last told that a token with it is active, within 400 days.
+    ///
+    /// Null as well where neither asks: an API that verifies tokens itself is not seen.
+    #[schema(required)]
+    last_seen: Option<Timestamp>,
+    /// Such answers of the last 30 days.
+    seen30d: u64,
     /// The people who approved the version in force, or the one that it was narrowed from.
     approved_by: Vec<PersonView>,
     #[schema(value_type = String)]
@@ -278,7 +286,7 @@ impl Broker {
         };
         let Some((record, access)) = known.access(&id.environment) else { return Ok(None) };
         let entries: Vec<u64> = place.word.iter().flat_map(|word| std::iter::once(word.entry).chain(word.second)).collect();
-        let uses = self.uses_of(&id.integration).await.map_err(|fault| match fault {
+        let (uses, seen) = self.uses_and_seen_of(&id.integration).await.map_err(|fault| match fault {
             UsesFault::Unavailable(fault) => Failure::from(fault),
             UsesFault::Unsound => Failure::Refused(&reason::STORE_UNAVAILABLE),
         })?;
@@ -291,7 +299,8 @@ impl Broker {
         let people: Vec<PersonView> = approvers.iter().map(|person| words.person(person)).collect();
         let item = |(api, rule): (&ApiName, &ScopeRule)| {
             let own = figures.get(&(api.clone(), rule.scope.to_string())).copied().unwrap_or_default();
-            item((api, rule), own, people.clone(), (state, place.since, now))
+            let told = seen.get(&(id.environment.clone(), api.clone(), rule.scope.to_string())).copied().unwrap_or_default();
+            item((api, rule), (own, told), people.clone(), (state, place.since, now))
         };
         Ok(Some(CardView {
             version: Some(version(&id.environment, record, access, state)),
@@ -369,7 +378,7 @@ impl CardView {
 
 fn item(
     (api, rule): (&ApiName, &ScopeRule),
-    figures: Figures,
+    (figures, seen): (Figures, SeenFigures),
     approved_by: Vec<PersonView>,
     (state, since, now): (&State, Timestamp, Timestamp),
 ) -> ItemView {
@@ -386,6 +395,8 @@ fn item(
         issued30d: figures.month,
         issued90d: figures.quarter,
         everything: figures.everything,
+        last_seen: seen.last,
+        seen30d: seen.month,
         approved_by,
         suggestion,
         because,
@@ -393,7 +404,7 @@ fn item(
 }
 
 /// The people who approved the version in force, or the one that it was narrowed from.
-fn approvers<'s>(known: &IntegrationState, state: &'s State) -> Vec<&'s Person> {
+pub fn approvers<'s>(known: &IntegrationState, state: &'s State) -> Vec<&'s Person> {
     let approval = known.reviews.approved().and_then(|id| state.approvals.get(id));
     let reviews = approval.into_iter().flat_map(|approval| &approval.reviews);
     reviews.filter(|review| review.verdict == Verdict::Approve).map(|review| &review.by).collect()
@@ -404,7 +415,8 @@ fn contract(record: &Integration) -> ContractView {
     ContractView { reference: contract.reference.clone(), starts: contract.starts, ends: contract.ends }
 }
 
-fn bindings(access: &Access) -> Vec<BindingView> {
+/// The bindings of an environment, each in a line.
+pub fn bindings(access: &Access) -> Vec<BindingView> {
     let view = |binding: &crate::domain::registry::binding::Binding| BindingView {
         name: binding.name.clone(),
         admits: shown_binding(binding),

@@ -45,18 +45,50 @@ impl UsesView {
 
 type Key = (EnvironmentName, ApiName, String, BindingName);
 
+/// What APIs were told, by environment, API and scope.
+pub type SeenByScope = BTreeMap<(EnvironmentName, ApiName, String), SeenFigures>;
+
+/// The answers about tokens with a scope that were active.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SeenFigures {
+    /// The last of them, within 400 days.
+    pub last: Option<Timestamp>,
+    /// Those of the last 30 days, in whole days of UTC.
+    pub month: u64,
+}
+
 impl Broker {
     /// The uses of an integration within 400 days.
     ///
     /// # Errors
     /// The store is away.
     pub async fn uses_of(&self, id: &IntegrationId) -> Result<Vec<UsesView>, UsesFault> {
+        Ok(self.uses_and_seen_of(id).await?.0)
+    }
+
+    /// The uses of an integration within 400 days, and what APIs were told of its tokens.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub(super) async fn uses_and_seen_of(&self, id: &IntegrationId) -> Result<(Vec<UsesView>, SeenByScope), UsesFault> {
         let now = self.now();
+        let mut told = SeenByScope::new();
         let rows = self.journal.uses_of_client(&id.to_string(), Day::of(now.minus(KEPT))).await?;
         let mut views: BTreeMap<Key, UsesView> = BTreeMap::new();
         let (month, quarter) = (Day::of(now.minus(Seconds::days(30))), Day::of(now.minus(Seconds::days(90))));
         for (day, Tally { count, last, .. }, counted) in rows {
-            let Use::Issued(issued) = counted else { continue };
+            let issued = match counted {
+                Use::Issued(issued) => issued,
+                Use::Seen(seen) => {
+                    for scope in seen.scope.split(' ') {
+                        let figures = told.entry((seen.environment.clone(), seen.api.clone(), scope.to_owned())).or_default();
+                        figures.last = figures.last.max(Some(last));
+                        figures.month += if day >= month { count } else { 0 };
+                    }
+                    continue;
+                }
+                Use::Forbidden { .. } => continue,
+            };
             for scope in issued.scope.split(' ') {
                 let key = (issued.environment.clone(), issued.api.clone(), scope.to_owned(), issued.binding.clone());
                 let view = views.entry(key).or_insert_with(|| UsesView {
@@ -75,6 +107,6 @@ impl Broker {
                 view.everything &= issued.everything;
             }
         }
-        Ok(views.into_values().collect())
+        Ok((views.into_values().collect(), told))
     }
 }

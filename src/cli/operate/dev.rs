@@ -166,7 +166,7 @@ fn announce(broker: &DevBroker, format: Format) {
     stdout(&match format {
         Format::Json => addresses.to_string(),
         Format::Yaml => crate::cli::yaml::write(&addresses),
-        Format::Table | Format::Markdown | Format::Html => format!(
+        Format::Table | Format::Markdown | Format::Html | Format::Csv => format!(
             "public  {public}\nadmin   {admin}\nmtls    {mtls}\ndemo    {demo}  (issuers of demo workloads and people, and an API)\n\
              console {}/console  (sign in as sven)\n\n\
              For development only: fresh keys, a demo partner, demo people. In another terminal:\n  \

@@ -42,14 +42,17 @@ pub enum Verb {
         before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --export ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Prove(Prove),
-    /// Show the versions that were in force at a time
+    /// Show who could do what at a time, and by whose approval
     #[command(
-        before_help = "Examples:\n  carnet journal at 2026-05-07T03:12:00Z\n  carnet journal at 2026-05-07T03:12:00Z -o json"
+        before_help = "Examples:\n  carnet journal at 2026-05-07T03:12:00Z\n  carnet journal at 2026-05-07T03:12:00Z --partner globex -o json"
     )]
     At {
         /// Time in RFC 3339
         #[arg(value_name = "TIME")]
         time: String,
+        /// Only this partner and its integrations
+        #[arg(long, value_name = "PARTNER")]
+        partner: Option<PartnerName>,
     },
     /// Print the newest signed checkpoint
     #[command(before_help = "Examples:\n  carnet journal checkpoint > last.txt\n  carnet journal checkpoint -o json")]
@@ -117,7 +120,7 @@ pub struct Query {
     /// Entries about this partner, integration or API
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
-    /// Entries about this partner, its integrations, and their elevations, approvals, revocations
+    /// Entries about this partner, its integrations, their elevations, approvals, revocations and reviews; and entries that name it
     #[arg(long, value_name = "PARTNER")]
     partner: Option<PartnerName>,
     /// Entries by this person (their id), integration, `operator` or `broker`
@@ -164,8 +167,9 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
         Verb::Export(args) => export::run(args, reach).await,
         Verb::Query(args) => query(&args, reach).await,
         Verb::Prove(args) => prove(&args, reach).await,
-        Verb::At { time } => {
-            let at = reach.admin().await?.get(&format!("/v1/journal/at?time={}", url::encode(&time))).await?;
+        Verb::At { time, partner } => {
+            let partner = partner.map(|partner| format!("&partner={partner}")).unwrap_or_default();
+            let at = reach.admin().await?.get(&format!("/v1/journal/at?time={}{partner}", url::encode(&time))).await?;
             let text = crate::cli::yaml::write(&at);
             Ok(Answer::of(at, text))
         }

@@ -138,7 +138,7 @@ fn announce(running: &Running, format: Format) {
         table = format!("{table}\ndirectory  {directory}");
     }
     stdout(&match format {
-        Format::Table | Format::Markdown | Format::Html => table,
+        Format::Table | Format::Markdown | Format::Html | Format::Csv => table,
         Format::Json => addresses.to_string(),
         Format::Yaml => crate::cli::yaml::write(&addresses),
     });

@@ -1,5 +1,6 @@
 //! Commands of people: sign in, records, reviews, elevations, revocations, and the inventory.
 
+pub mod activity;
 pub mod approval;
 pub mod can_i;
 pub mod directory;
@@ -20,5 +21,7 @@ pub mod review;
 pub mod revoke;
 pub mod signal;
 pub mod status;
+pub mod suggest;
+pub mod ways_in;
 pub mod webhook;
 pub mod whoami;

@@ -65,7 +65,7 @@ pub enum Offboard {
         #[arg(long, value_name = "TEXT")]
         evidence: String,
     },
-    /// Print the dossier of a closed offboarding, a ZIP archive; `carnet journal verify FILE --key VKEY` verifies it anywhere
+    /// Print the dossier of a closed offboarding, a ZIP archive; `carnet journal verify` verifies it anywhere
     #[command(
         before_help = "Examples:\n  carnet offboard dossier OFFBOARDING > globex.zip\n  carnet offboard dossier OFFBOARDING --for-partner > globex.zip"
     )]

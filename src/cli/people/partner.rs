@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{approval, inventory};
+use super::{activity, approval, inventory};
 use crate::cli::shell::answer::{Answer, Failure, Format, cell, day, stdout, table};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Admin, Reach};
@@ -24,6 +24,11 @@ pub enum Partner {
         /// Partner
         partner: PartnerName,
     },
+    /// Show what a partner did and what was done about it: tokens, refusals, changes and their authors
+    #[command(
+        before_help = "Examples:\n  carnet partner activity globex --since 24h\n  carnet partner activity globex --since 2026-11-01 --until 2026-11-30 -o json"
+    )]
+    Activity(activity::Activity),
     /// Print a partner's records as YAML that can be applied again
     #[command(before_help = "Examples:\n  carnet partner export globex\n  carnet partner export globex -o json")]
     Export {
@@ -161,6 +166,7 @@ pub async fn partner(verb: Partner, reach: &Reach, format: Format) -> Result<Ans
             let text = inventory::partner(&found);
             Ok(Answer::of(found, text))
         }
+        Partner::Activity(args) => activity::run(&args, &admin).await,
         Partner::Export { partner } => export(&admin, &partner, format).await,
         Partner::Suspend(stop) => acted(&admin, &["partners", stop.act.name.as_str(), "suspend"], &stop.body()).await,
         Partner::Resume(go_on) => acted(&admin, &["partners", go_on.act.name.as_str(), "resume"], &go_on.body()).await,

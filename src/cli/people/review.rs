@@ -215,11 +215,12 @@ fn items(card: &Value) -> String {
             reach,
             cell(item, "issued30d"),
             cell(item, "issued90d"),
+            cell(item, "seen30d"),
             cell(item, "suggestion"),
             cell(item, "because"),
         ]
     };
-    let heads = ["SCOPE", "RISK", "ENDPOINTS", "30 DAYS", "90 DAYS", "SUGGESTION", "BECAUSE"];
+    let heads = ["SCOPE", "RISK", "ENDPOINTS", "30 DAYS", "90 DAYS", "SEEN 30 DAYS", "SUGGESTION", "BECAUSE"];
     table(&heads, &all(&card["items"]).map(row).collect::<Vec<_>>())
 }
 

@@ -27,6 +27,8 @@ pub enum Format {
     Markdown,
     /// A page for reading and printing; of `review report`.
     Html,
+    /// For spreadsheets; of `inventory`.
+    Csv,
 }
 
 /// The answer of a command.
@@ -42,6 +44,8 @@ pub struct Answer {
     pub markdown: Option<String>,
     /// The same as a page, of a command that has it.
     pub html: Option<String>,
+    /// The same as CSV, of a command that has it.
+    pub csv: Option<String>,
     /// Remarks, for stderr.
     pub notes: Vec<String>,
 }
@@ -70,12 +74,12 @@ pub struct Failure {
 impl Answer {
     /// An answer of data with its text.
     pub fn of(data: Value, text: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, data: Some(data), text: text.into(), markdown: None, html: None, notes: Vec::new() }
+        Self { exit: Exit::Ok, data: Some(data), text: text.into(), markdown: None, html: None, csv: None, notes: Vec::new() }
     }
 
     /// An answer with nothing to print: the command succeeded.
     pub fn done() -> Self {
-        Self { exit: Exit::Ok, data: None, text: String::new(), markdown: None, html: None, notes: Vec::new() }
+        Self { exit: Exit::Ok, data: None, text: String::new(), markdown: None, html: None, csv: None, notes: Vec::new() }
     }
 
     /// Sets another exit code.
@@ -96,6 +100,13 @@ impl Answer {
     #[must_use]
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.html = Some(html.into());
+        self
+    }
+
+    /// Adds the same as CSV.
+    #[must_use]
+    pub fn csv(mut self, csv: impl Into<String>) -> Self {
+        self.csv = Some(csv.into());
         self
     }
 
@@ -177,6 +188,8 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
         (_, Format::Table) => block(&answer.text),
         (_, Format::Markdown) => block(answer.markdown.as_deref().unwrap_or_default()),
         (_, Format::Html) => block(answer.html.as_deref().unwrap_or_default()),
+        // Not made visible: a program reads it, and its own rules keep cells apart.
+        (_, Format::Csv) => answer.csv.clone().unwrap_or_default(),
         (None, _) => String::new(),
         (Some(data), Format::Json) => data.to_string(),
         (Some(data), Format::Yaml) => yaml::write(data),
@@ -191,7 +204,7 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
 /// Prints a failure on stderr.
 pub fn complain(failure: &Failure, format: Format) -> Exit {
     match format {
-        Format::Table | Format::Markdown | Format::Html => stderr(&failure.text()),
+        Format::Table | Format::Markdown | Format::Html | Format::Csv => stderr(&failure.text()),
         Format::Json | Format::Yaml => stderr(&failure.json().to_string()),
     }
     failure.exit

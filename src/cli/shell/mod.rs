@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod context;
+pub mod csv;
 pub mod exit;
 pub mod files;
 #[cfg(test)]

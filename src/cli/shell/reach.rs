@@ -335,10 +335,11 @@ impl Admin {
             let next = cursor.as_ref().map(|cursor| format!("&cursor={}", url::encode(cursor))).unwrap_or_default();
             let page = self.get(&format!("{path}{join}limit={limit}{next}")).await?;
             let found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-            let last = found.is_empty();
             items.extend(found);
+            let before = cursor;
             cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() || last {
+            // A page of a list with filters may be empty and not the last; one that leads to itself leads nowhere.
+            if cursor.is_none() || cursor == before {
                 break;
             }
         }

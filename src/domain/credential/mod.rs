@@ -8,3 +8,4 @@ pub mod possession;
 pub mod resource;
 pub mod revocation;
 pub mod revocation_key;
+pub mod spiffe_id;

@@ -21,7 +21,8 @@ use crate::domain::registry::integration::Access;
 use crate::domain::registry::offboarding::Ending;
 use crate::domain::state::{PartnerState, Phase, State, Suspension, Suspensions};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};
+use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId, Issuer, PartnerName};
+use crate::domain::value::scope::{Scope, ScopeSet};
 
 /// The effective state of an integration or partner in one environment.
 #[derive(Clone, Debug, Serialize)]
@@ -70,16 +71,51 @@ impl Effective {
 ///
 /// It is granted if some binding gets some scope. If none does, the causes are those of the binding and scope with the fewest.
 pub fn effective(id: &IntegrationId, environment: &EnvironmentName, on: Guarded<'_>, now: Timestamp) -> Effective {
+    effective_by(id, environment, &By::Any, on, now)
+}
+
+/// The ways through which an exchange is supposed to be asked for.
+#[derive(Clone, Debug)]
+pub enum By<'a> {
+    /// Any binding, for any scope.
+    Any,
+    /// One binding.
+    Binding(&'a BindingName),
+    /// Any binding, for one of these scopes alone.
+    Scopes(&'a ApiName, &'a ScopeSet),
+}
+
+impl By<'_> {
+    fn takes(&self, binding: &BindingName) -> bool {
+        match self {
+            Self::Any | Self::Scopes(..) => true,
+            Self::Binding(own) => *own == binding,
+        }
+    }
+}
+
+/// The same, through some of its ways alone.
+pub fn effective_by(
+    id: &IntegrationId,
+    environment: &EnvironmentName,
+    by: &By<'_>,
+    on: Guarded<'_>,
+    now: Timestamp,
+) -> Effective {
     let state = on.state;
     let mut trace = Trace::survey();
     let ended = standing(id, environment, state, now, &mut trace, &mut Life::new()).err();
     let stands = all(trace, ended);
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
-    let asks = current.and_then(|current| current.record.environments.get(environment)).map(asks).unwrap_or_default();
+    let access = current.and_then(|current| current.record.environments.get(environment));
+    let asks = match by {
+        By::Any | By::Binding(_) => access.map(asks).unwrap_or_default(),
+        By::Scopes(api, scopes) => scopes.iter().map(|scope| ask(api, scope)).collect(),
+    };
     // A cause that refuses the whole integration refuses every scope alike, so one scope is enough.
     let asks = if stands.is_empty() { &asks[..] } else { asks.get(..1).unwrap_or_default() };
     let mut fewest: Option<Vec<Cause>> = None;
-    for principal in supposed(id, environment, state) {
+    for principal in supposed(id, environment, state).filter(|principal| by.takes(principal.binding())) {
         let mut own = own_keys(&principal);
         own.extend(principal.barred().cloned().filter(|key| !own.contains(key)));
         for ask in asks {
@@ -143,12 +179,11 @@ fn asks(access: &Access) -> Vec<Ask> {
     if pairs.is_empty() {
         pairs.extend(access.elevation.iter().map(|eligible| (&eligible.api, &eligible.scope)));
     }
-    let ask = |(api, scope): (&crate::domain::value::names::ApiName, &crate::domain::value::scope::Scope)| Ask {
-        target: Some(Target::Name(api.to_string())),
-        scope: Some(scope.to_string()),
-        client: None,
-    };
-    pairs.into_iter().map(ask).collect()
+    pairs.into_iter().map(|(api, scope)| ask(api, scope)).collect()
+}
+
+fn ask(api: &ApiName, scope: &Scope) -> Ask {
+    Ask { target: Some(Target::Name(api.to_string())), scope: Some(scope.to_string()), client: None }
 }
 
 /// The place whose causes are looked up.

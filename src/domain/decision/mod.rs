@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod ask;
+pub mod asked_for;
 pub mod check;
 pub mod consequence;
 pub mod cut;
@@ -30,7 +31,9 @@ pub mod revocable;
 pub mod rotation;
 pub mod standing;
 pub mod stopped;
+pub mod suggestion;
 pub mod target;
 pub mod trial;
 pub mod uses;
 pub mod way;
+pub mod ways_in;

@@ -263,7 +263,7 @@ fn aborted(state: &State) -> Option<OffboardingChange> {
 
 /// The case of an integration whose contract ended long ago, where its record wants one.
 fn opened(state: &State, now: Timestamp) -> Option<OffboardingChange> {
-    let (integration, at) = state.dates.offboards(now)?;
+    let (integration, at) = state.offboards(now)?;
     let about = Party::Integration(integration.clone());
     let offboarding = case_of(integration, at)?;
     Some(OffboardingChange::Started { offboarding, about, reason: Text::from("the contract has ended") })
@@ -325,7 +325,7 @@ fn involved(case: &Case) -> Vec<Person> {
 /// The case of whose missing words people are told now.
 fn waits(state: &State, now: Timestamp) -> Option<OffboardingChange> {
     state.offboardings.open().find_map(|case| {
-        let days = u32::try_from(now.since(case.at).0 / Seconds::days(1).0).ok()?;
+        let days = now.since(case.at).0 / Seconds::days(1).0;
         let due = told_after(days).filter(|due| *due > case.told)?;
         let missing = missing(case, state);
         (!missing.is_empty()).then(|| OffboardingChange::Waiting { offboarding: case.id.clone(), days: due, missing })

@@ -25,11 +25,26 @@ pub const KEPT: Seconds = Seconds::days(400);
 pub enum Use {
     /// Tokens.
     Issued(Box<IssuedUse>),
+    /// Tokens that an API, or the proxy before it, was told are active. No entry tells of them.
+    Seen(Box<SeenUse>),
     /// Requests that a guardrail refused.
     Forbidden {
         /// The guardrail.
         guardrail: GuardrailName,
     },
+}
+
+/// All that tokens have in common that an API asked about.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct SeenUse {
+    /// The client.
+    pub client: ClientId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The API.
+    pub api: ApiName,
+    /// The scopes that the API was told of, or that its proxy asked for, separated by a space.
+    pub scope: String,
 }
 
 /// All that the tokens of a use have in common.
@@ -103,6 +118,17 @@ impl Tally {
             None => Self { count: 1, first: time, last: time, until: index.saturating_add(1) },
         }
     }
+
+    /// Both counts together, of what no entry tells.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(other.count),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            until: self.until.max(other.until),
+        }
+    }
 }
 
 impl Use {
@@ -119,6 +145,7 @@ impl Use {
     pub fn client(&self) -> Option<&ClientId> {
         match self {
             Self::Issued(issued) => Some(&issued.client),
+            Self::Seen(seen) => Some(&seen.client),
             Self::Forbidden { .. } => None,
         }
     }

@@ -235,7 +235,7 @@ mod tests {
                 | IntegrationChange::Narrowed { record, .. },
             ) => record.texts_mut(),
             Change::Recertification(RecertificationChange::Decided { record: Some(record), .. }) => record.texts_mut(),
-            Change::Text(TextChange::Erased { texts, .. }) => texts.iter_mut().collect(),
+            Change::Text(TextChange::EraseAsked { texts, .. } | TextChange::Erased { texts, .. }) => texts.iter_mut().collect(),
             _ => Vec::new(),
         }
     }

@@ -79,6 +79,14 @@ impl RecertificationChange {
         }
     }
 
+    /// What a campaign asks for; none of a single review.
+    pub fn campaign(&self) -> Option<&CampaignTerms> {
+        match self {
+            Self::CampaignAsked { terms, .. } | Self::CampaignStarted { terms, .. } => Some(terms),
+            Self::Decided { .. } | Self::Completed { .. } => None,
+        }
+    }
+
     /// The subject of the change: the integration, or the campaign.
     pub fn subject(&self) -> String {
         match self {

@@ -1,20 +1,25 @@
 //! The subjects of a partner among the entries of the journal, and the author of an entry.
 //!
 //! Enter through [`About::of`]. An entry names its subject by one word; approvals, elevations and revocations are named by their ids, so
-//! the state has to say whose they are.
+//! the state has to say whose they are. Some entries are about many, and name each in a list of theirs.
 
 use std::collections::BTreeSet;
 
-use super::{Party, State};
-use crate::domain::credential::revocation::RevocationTarget;
+use super::State;
+use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::log::change::Change;
+use crate::domain::log::dates::DatesChange;
+use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::registry::binding::Admits;
+use crate::domain::registry::recertification::CampaignTerms;
+use crate::domain::registry::suspension::Party;
 use crate::domain::value::names::{ClientId, ElevationId, IntegrationId, PartnerName};
 
-/// A partner, its integrations, and their elevations, approvals, revocations and offboardings; or one integration, and all that is its own.
+/// A partner, its integrations, and their elevations, approvals, revocations, reviews and offboardings; or one integration, and all that is
+/// its own.
 #[derive(Clone, Debug)]
 pub struct About {
     party: Party,
@@ -68,6 +73,8 @@ impl About {
                 subjects.extend([revocation.id.to_string(), revocation.target.key().to_string()]);
             }
         }
+        let campaigns = state.recertification.campaigns.iter().filter(|(_, campaign)| is_of_campaign(party, &campaign.terms));
+        subjects.extend(campaigns.map(|(id, _)| id.to_string()));
         let approvals = state.approvals.values();
         let approvals = approvals.filter(|approval| is_own(&approval.subject) || subjects.contains(&approval.subject));
         let approvals: Vec<String> = approvals.map(|approval| approval.id.to_string()).collect();
@@ -86,11 +93,90 @@ impl About {
         &self.party
     }
 
-    /// Whether an entry is about it.
+    /// The callers whose tokens are its own.
+    pub fn clients(&self) -> Clients {
+        match &self.party {
+            Party::Partner(partner) => Clients::Of(partner.clone()),
+            Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
+        }
+    }
+
+    /// Whether an entry is about it, by its subject or because it names it.
     pub fn holds(&self, entry: &Entry) -> bool {
-        let own = |name: &str| is_of(&self.party, name);
         let subject = entry.subject();
-        own(&subject) || self.subjects.contains(&subject) || cut_client(entry).is_some_and(|client| own(&client.to_string()))
+        self.owns(&subject) || self.subjects.contains(&subject) || self.is_named_in(entry)
+    }
+
+    /// Whether this is the name of the party, or of something of it.
+    fn owns(&self, name: &str) -> bool {
+        is_of(&self.party, name)
+    }
+
+    /// Whether an entry that is about something else, or about many, names the partner or an integration of it.
+    fn is_named_in(&self, entry: &Entry) -> bool {
+        let Entry::Change(entry) = entry else { return false };
+        match &entry.change.what {
+            Change::Revocation(change) => self.is_named_in_revocation(change),
+            Change::Dates(DatesChange::Noticed { items, .. }) => {
+                items.iter().any(|item| self.owns(&item.date.party().to_string()))
+            }
+            Change::Directory(change) => self.is_named_in_directory(change),
+            Change::Recertification(change) => change.campaign().is_some_and(|terms| is_of_campaign(&self.party, terms)),
+            Change::Journal(_)
+            | Change::Configuration(_)
+            | Change::Environment(_)
+            | Change::Key(_)
+            | Change::Certificate(_)
+            | Change::IssuerKey(_)
+            | Change::Api(_)
+            | Change::Guardrail(_)
+            | Change::Exception(_)
+            | Change::Partner(_)
+            | Change::Integration(_)
+            | Change::Approval(_)
+            | Change::Elevation(_)
+            | Change::Offboarding(_)
+            | Change::Mail(_)
+            | Change::Passkey(_)
+            | Change::Signal(_)
+            | Change::Staff(_)
+            | Change::Text(_) => false,
+        }
+    }
+
+    fn is_named_in_revocation(&self, change: &RevocationChange) -> bool {
+        match change {
+            // A token that is cut is its client's, where the entry says whose it is.
+            RevocationChange::Added { target, client, .. } => {
+                self.is_cut_by(target) || client.as_ref().is_some_and(|client| self.owns(&client.to_string()))
+            }
+            RevocationChange::TokensCut { target, .. } => self.is_cut_by(target),
+            RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. } => false,
+        }
+    }
+
+    fn is_named_in_directory(&self, change: &DirectoryChange) -> bool {
+        match change {
+            DirectoryChange::Resolved { in_force, waiting } => {
+                in_force.keys().chain(waiting.keys()).any(|integration| self.owns(&integration.to_string()))
+            }
+            DirectoryChange::Left { .. }
+            | DirectoryChange::Returned { .. }
+            | DirectoryChange::Held { .. }
+            | DirectoryChange::Confirmed { .. }
+            | DirectoryChange::Imported { .. }
+            | DirectoryChange::Heard {}
+            | DirectoryChange::Silent { .. } => false,
+        }
+    }
+
+    /// Whether what is cut is the partner, or a client or binding of it.
+    fn is_cut_by(&self, target: &RevocationTarget) -> bool {
+        match target.reached().clients {
+            Some(Clients::Of(partner)) => self.owns(partner.as_str()),
+            Some(Clients::One(client)) => self.owns(&client.to_string()),
+            None => false,
+        }
     }
 }
 
@@ -100,11 +186,9 @@ fn is_of(party: &Party, name: &str) -> bool {
     name.strip_prefix(party.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The client whose token an entry cuts, where it cuts one token.
-fn cut_client(entry: &Entry) -> Option<&ClientId> {
-    let Entry::Change(entry) = entry else { return None };
-    let Change::Revocation(RevocationChange::Added { client, .. }) = &entry.change.what else { return None };
-    client.as_ref()
+/// Whether a campaign is of this partner alone.
+fn is_of_campaign(party: &Party, terms: &CampaignTerms) -> bool {
+    terms.select.partner.as_ref().is_some_and(|partner| *party == Party::Partner(partner.clone()))
 }
 
 /// The author of an entry: a person's id, an integration, `operator`, `broker` or `directory`.
@@ -144,6 +228,7 @@ mod tests {
     use super::*;
     use crate::domain::fixture::{at, production, state};
     use crate::domain::log::entry::ChangeEntry;
+    use crate::domain::value::names::ClientId;
 
     #[test]
     fn a_partner_has_its_approvals_elevations_and_revocations() {

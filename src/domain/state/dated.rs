@@ -81,9 +81,18 @@ impl State {
         dates
     }
 
+    /// The first integration whose offboarding opens by itself at `now`, and when it was due. The index of dates finds it; what counts is its
+    /// record.
+    pub fn offboards(&self, now: Timestamp) -> Option<(&IntegrationId, Timestamp)> {
+        let (id, _) = self.dates.offboards(now)?;
+        let current = self.integrations.get(id)?.current.as_ref()?;
+        let at = self.offboards_at(&current.record)?;
+        (at <= now).then_some((id, at))
+    }
+
     /// When an offboarding opens by itself: long after the contract, after the first entry of a program that opens any, and after one that
     /// was given up.
-    pub(super) fn offboards_at(&self, record: &Integration) -> Option<Timestamp> {
+    fn offboards_at(&self, record: &Integration) -> Option<Timestamp> {
         let since = self.offboardings.counts_from(&record.id)?;
         (record.offboarding.trigger == Trigger::ContractEnd).then(|| record.contract.ends.max(since).plus(OFFBOARDS_AFTER))
     }

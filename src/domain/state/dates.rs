@@ -106,7 +106,7 @@ impl Dates {
     }
 
     /// The first integration whose offboarding opens by itself at `now`, and when it was due.
-    pub fn offboards(&self, now: Timestamp) -> Option<(&IntegrationId, Timestamp)> {
+    pub(super) fn offboards(&self, now: Timestamp) -> Option<(&IntegrationId, Timestamp)> {
         self.offboards.get_min().filter(|(at, _)| *at <= now).map(|(at, id)| (id, *at))
     }
 

@@ -61,6 +61,16 @@ impl JwkSet {
         Ok(Self::read(entries(&set)?.iter().enumerate(), "sig"))
     }
 
+    /// The thumbprints (RFC 7638) of the usable keys of this use, once each; nothing of a set that cannot be read.
+    pub(crate) fn thumbprints(bytes: &[u8], usage: &'static str) -> Vec<super::digest::Digest> {
+        let Ok(set) = document(bytes) else { return Vec::new() };
+        let Ok(entries) = entries(&set) else { return Vec::new() };
+        let mut found: Vec<_> = Self::read(entries.iter().enumerate(), usage).usable().map(|key| key.thumbprint).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// Reads entries, each with its place, as keys of this use.
     pub(crate) fn read<'a>(entries: impl IntoIterator<Item = (usize, &'a Value)>, usage: &'static str) -> Self {
         let mut found: Vec<(usize, Jwk)> = Vec::new();

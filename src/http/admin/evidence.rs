@@ -219,7 +219,10 @@ impl Filters for OfEntries {
         Filter::text("since", "Not before this day of UTC, RFC 3339 time or second since 1970"),
         Filter::text("until", "Up to this day of UTC, which is included; or before this time"),
         Filter::text("actor", "By this person (id), integration, operator or broker; of tokens and refusals, by this client"),
-        Filter::text("partner", "About this partner, its integrations, and their elevations, approvals and revocations"),
+        Filter::text(
+            "partner",
+            "About this partner, its integrations, their elevations, approvals, revocations and reviews; and entries that name it",
+        ),
         Filter::words("order", "Default: oldest", &["oldest", "newest"]),
     ];
 }
@@ -297,6 +300,7 @@ fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
         // A day that is named is included.
         until: time("until", 1)?,
         actor: page.filters.get("actor").map(str::to_owned),
+        changes_alone: false,
         about: partner.map(|partner| About::of(&partner, &broker.journal.view().state)),
         newest_first,
         limit: Some(u32::try_from(page.limit).unwrap_or(u32::MAX)),

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::broker::judged::Lacking;
 use crate::broker::view::approval::Lacks;
 use crate::broker::view::approval::OwnersView;
+use crate::broker::view::ends::EndsNextView;
 use crate::broker::view::suspension::{self, SuspensionView};
 use crate::broker::view::uses::UsesView;
 use crate::broker::words::Words;
@@ -17,7 +18,7 @@ use crate::domain::decision::keys_in_use::{InUse, KeyInUse, keys_in_use};
 use crate::domain::reason::ReasonCode;
 use crate::domain::registry::integration::{Contract, Integration};
 use crate::domain::registry::partner::Partner;
-use crate::domain::state::ends::{EndsNext, of_integration, of_partner};
+use crate::domain::state::ends::{of_integration, of_partner};
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::{PartnerState, State};
 use crate::domain::value::clock::Timestamp;
@@ -77,15 +78,6 @@ struct HeldView {
     version: Digest,
     #[schema(required)]
     approval: Option<ApprovalId>,
-}
-
-/// The next date on which a right ends by itself.
-#[derive(Serialize, ToSchema)]
-#[schema(as = EndsNext)]
-struct EndsNextView {
-    /// `contract`, `environment`, `exception`, `owner`, `review` or `verification`.
-    what: &'static str,
-    at: Timestamp,
 }
 
 /// The outcome that an exchange would have in an environment now.
@@ -258,12 +250,6 @@ impl PartnerView {
             last_use: None,
             record: None,
         }
-    }
-}
-
-impl EndsNextView {
-    fn of(next: EndsNext) -> Self {
-        Self { what: next.what, at: next.at }
     }
 }
 

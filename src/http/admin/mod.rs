@@ -17,6 +17,7 @@
 //!
 //! Offboarding is not here yet; its paths are answered 404 like any other.
 
+mod activity;
 mod admitted;
 mod answer;
 mod approvals;
@@ -49,8 +50,10 @@ mod reviews;
 mod revocations;
 mod route;
 pub mod signals;
+mod suggestions;
 mod suspensions;
 mod texts;
+mod ways_in;
 mod webhooks;
 
 use std::sync::{Arc, LazyLock};
@@ -72,6 +75,7 @@ pub use problem::Problem;
 fn table() -> Vec<Route> {
     let resources = [
         vec![get("/openapi.json", "description", "This description", description)],
+        activity::routes(),
         approvals::routes(),
         certificates::routes(),
         directory::routes(),
@@ -92,8 +96,10 @@ fn table() -> Vec<Route> {
         reviews::routes(),
         revocations::routes(),
         signals::routes(),
+        suggestions::routes(),
         suspensions::routes(),
         texts::routes(),
+        ways_in::routes(),
         webhooks::routes(),
     ];
     resources.into_iter().flatten().collect()

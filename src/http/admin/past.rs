@@ -1,5 +1,7 @@
 //! Time travel: the versions in force at a past time, rebuilt from the journal's changes.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -11,11 +13,14 @@ use super::problem::Problem;
 use super::route::{Route, get};
 use crate::broker::Broker;
 use crate::broker::failure::Fault;
+use crate::broker::past::Past as Then;
+use crate::broker::view::past::AccessThenView;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Entry;
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
 use crate::domain::registry::approval::{Kind, Standing};
+use crate::domain::state::about::About;
 use crate::domain::state::{State as House, Suspension, Suspensions};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -25,7 +30,8 @@ use crate::journal::At;
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    vec![get("/v1/journal/at", "getPast", "The versions in force at a time, or after an entry", at)]
+    let told = "The versions in force at a time, or after an entry: who could do what, by whose approval";
+    vec![get("/v1/journal/at", "getPast", told, at)]
 }
 
 /// The versions that were in force. An entry of the journal has the record of each.
@@ -76,8 +82,11 @@ struct PastIntegration {
     version: Option<Digest>,
     #[schema(required)]
     environments: Option<Vec<EnvironmentName>>,
-    /// True if it could be issued tokens in some environment.
+    /// True if it could be issued tokens in some environment: a version was in force, and no suspension covered it.
     tokens: bool,
+    /// Who could do what, and by whose approval; null if no version was in force.
+    #[schema(required)]
+    access: Option<AccessThenView>,
 }
 
 /// A suspension as it was. The journal has its author and reason.
@@ -102,8 +111,11 @@ struct PastApproval {
 struct When;
 
 impl Filters for When {
-    const ALL: &'static [Filter] =
-        &[Filter::text("time", "Seconds since 1970, or RFC 3339"), Filter::number("index", "An entry")];
+    const ALL: &'static [Filter] = &[
+        Filter::text("time", "Seconds since 1970, or RFC 3339"),
+        Filter::number("index", "An entry"),
+        Filter::text("partner", "This partner, its integrations and its approvals alone; no APIs"),
+    ];
 }
 
 /// `GET /v1/journal/at?time=T` or `?index=N`: the state at a past time, or after an entry.
@@ -124,8 +136,9 @@ async fn at(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<When
         At::Time(time) => Problem::missing(format!("past at {time}: it lies ahead")),
         At::Index(index) => Problem::missing(format!("entry {index}")),
     })?;
-    let state = broker.journal.state_at(at).await?;
-    Ok(Json(show(&state, then)))
+    let partner: Option<PartnerName> = asked.filters.get("partner").map(str::parse).transpose().map_err(|_| malformed())?;
+    let past = broker.access_at(at, then, partner.clone()).await?;
+    Ok(Json(show(past, partner.as_ref(), then)))
 }
 
 /// Parses seconds since 1970, or RFC 3339.
@@ -155,8 +168,12 @@ pub fn kind(text: &str) -> Result<&str, Problem> {
     Err(Problem::faults(vec![Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
 }
 
-fn show(state: &House, then: Timestamp) -> Past {
-    let integrations = state.integrations.iter().map(|(id, integration)| {
+fn show(past: Then, partner: Option<&PartnerName>, then: Timestamp) -> Past {
+    let state: &House = &past.state;
+    let mut access: BTreeMap<IntegrationId, AccessThenView> = past.access.into_iter().collect();
+    let about = partner.map(|partner| About::of(partner, state));
+    let integrations = state.integrations.iter().filter(|(id, _)| partner.is_none_or(|one| id.partner == *one));
+    let integrations = integrations.map(|(id, integration)| {
         let current = integration.current.as_ref();
         let mut environments = current.into_iter().flat_map(|current| current.record.environments.keys());
         PastIntegration {
@@ -166,18 +183,21 @@ fn show(state: &House, then: Timestamp) -> Past {
             version: current.map(|version| version.version),
             environments: current.map(|version| version.record.environments.keys().cloned().collect()),
             tokens: environments.any(|environment| integration.suspensions.first_in(environment).is_none()),
+            access: access.remove(id),
         }
     });
-    let partners = state.partners.iter().map(|(name, partner)| PastPartner {
+    let partners = state.partners.iter().filter(|(name, _)| partner.is_none_or(|one| one == *name));
+    let partners = partners.map(|(name, partner)| PastPartner {
         id: name.clone(),
         state: partner.phase().name(),
         suspensions: suspensions(&partner.suspensions),
         version: partner.current.as_ref().map(|version| version.version),
         verified: partner.current.as_ref().map(|version| version.record.verification.expires),
     });
-    let apis = state.apis.iter();
+    let apis = state.apis.iter().filter(|_| partner.is_none());
     let apis = apis.map(|(name, api)| PastApi { id: name.clone(), version: api.current.as_ref().map(|one| one.version) });
     let pending = state.approvals.values().filter(|approval| approval.standing(then) == Standing::Pending);
+    let pending = pending.filter(|approval| about.as_ref().is_none_or(|about| about.subjects().contains(approval.id.as_str())));
     let approvals = pending.map(|approval| PastApproval {
         id: approval.id.clone(),
         kind: approval.kind,

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::broker::approval_view::ERASED;
+use crate::broker::unsealed::ERASED;
 use crate::domain::value::clock::{Seconds, Timestamp};
 
 /// The sentence for each flag.

@@ -10,7 +10,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::domain::credential::certificate::SpiffeId;
+use crate::domain::credential::spiffe_id::SpiffeId;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::digest::Digest;
 

@@ -24,13 +24,14 @@ use tokio::sync::oneshot;
 use super::fault::Unavailable;
 use super::handle::{Journal, Proposal};
 use super::sequencer::queue::Work;
-use super::store::query::{Query, StoredEntry};
+use super::store::query::{COUNTED, Query, StoredEntry};
 use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::log::archive::Segment;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
+use crate::domain::state::about::About;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use segment::{Bundles, SegmentFault};
@@ -239,7 +240,45 @@ impl Journal {
     /// Entries of the database for queries of people, with a time limit.
     async fn look(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
         self.running()?;
-        Ok(self.reader().look(query, &self.view()).await?)
+        let Some(parts) = parts(query) else { return Ok(self.reader().look(query, &self.view()).await?) };
+        let mut entries = Vec::new();
+        for mut part in parts {
+            if part.kind.as_deref() == Some(ISSUED) {
+                // Nobody looks through the tokens of others for a partner that has none, or none any more.
+                let about = part.about.as_ref().map(About::clients);
+                let Some(clients) = about else { continue };
+                let Some(last) = self.reader().last_issued(&clients).await.map_err(Unavailable::from)? else { continue };
+                part.to = Some(part.to.map_or(last + 1, |to| to.min(last + 1)));
+            }
+            entries.extend(self.reader().look(&part, &self.view()).await?);
+        }
+        entries.sort_by_key(|stored| stored.entry.index());
+        if query.newest_first {
+            entries.reverse();
+        }
+        entries.truncate(query.limit());
+        Ok(entries)
+    }
+
+    /// The number of entries of a query that are all in the database, at most 100 000. None if counting takes too long.
+    async fn count(&self, query: &Query) -> Result<Option<u64>, Unavailable> {
+        let Some(parts) = parts(query).filter(|_| query.actor.is_none() && query.subject.is_none()) else {
+            return Ok(self.reader().count(query, &self.view()).await?);
+        };
+        let mut all = 0_u64;
+        for part in parts {
+            let about = part.about.as_ref().map(About::clients);
+            let number = match about.filter(|_| part.kind.as_deref() == Some(ISSUED)) {
+                Some(clients) => {
+                    let times = (part.since.unwrap_or_default(), part.until.unwrap_or(Timestamp::MAX));
+                    Some(self.count_issued(&clients, (part.from, part.to.unwrap_or(u64::MAX)), times).await?)
+                }
+                None => self.reader().count(&part, &self.view()).await?,
+            };
+            let Some(number) = number else { return Ok(None) };
+            all = all.saturating_add(number);
+        }
+        Ok(Some(all.min(u64::from(COUNTED))))
     }
 
     /// The number of entries of a query beyond those of `page`, at most 100 000.
@@ -255,7 +294,7 @@ impl Journal {
         if query.may_have_left() && rest.from < self.view().state.archive.until() {
             return Ok(None);
         }
-        Ok(self.reader().count(&rest, &self.view()).await?)
+        self.count(&rest).await
     }
 
     /// The newest first: the database, and below what has left it bundle by bundle.
@@ -325,6 +364,26 @@ impl Journal {
         entries.extend(self.look(&rest).await?);
         let after = entries.last().filter(|_| entries.len() >= limit).map(|last| last.entry.index());
         Ok(Page { entries, after })
+    }
+}
+
+const ISSUED: &str = "issued";
+
+/// A query about a partner, in parts that an index finds each, but for its tokens. None of any other query.
+fn parts(query: &Query) -> Option<Vec<Query>> {
+    query.about.as_ref()?;
+    if query.request_id.is_some() || query.token.is_some() {
+        return None;
+    }
+    let of = |kind: &str| Query { kind: Some(kind.to_owned()), changes_alone: false, ..query.clone() };
+    match query.kind.as_deref() {
+        Some(ISSUED) if !query.changes_alone => Some(vec![of(ISSUED)]),
+        Some(_) => None,
+        None if query.changes_alone => None,
+        None => {
+            let changes = Query { changes_alone: true, ..query.clone() };
+            Some(vec![changes, of("refused"), of("refusals"), of(ISSUED)])
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::reader::listing;
+use super::query::listing;
 use super::schema;
 use crate::journal::key::kek::Kek;
 use crate::journal::store::Answer;
@@ -40,7 +40,8 @@ async fn queries_use_the_index_of_what_they_ask_for() {
     let mut connection = schema::reader(&database.0.path().join("journal.db")).connect().await.expect("connects");
     let request = || Query { request_id: Some("r".parse().expect("an id")), ..Query::default() };
     let kind = || Query { kind: Some("key.retired".to_owned()), ..Query::default() };
-    for (query, index) in [(request(), "entries_request"), (kind(), "entries_kind")] {
+    let changes = || Query { changes_alone: true, ..Query::default() };
+    for (query, index) in [(request(), "entries_request"), (kind(), "entries_kind"), (changes(), "entries_changes")] {
         for newest_first in [false, true] {
             let text = format!("EXPLAIN QUERY PLAN {}", listing(&Query { newest_first, ..query.clone() }));
             let plan = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.expect("a plan");

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
-use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::answers;
 use super::column::{index, number, sql, time};
@@ -12,10 +12,12 @@ use super::fault::is_interrupted;
 use super::gathered::Gathered;
 use super::long_reads::LongReads;
 use super::people;
+use super::query::{bind, counting, listing};
 use super::schema;
 use super::snapshot::{self, Reading};
 use super::spent::{self, Memory};
 use super::statement::LATELY;
+use super::tallies;
 use super::uses;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
@@ -32,9 +34,9 @@ use crate::journal::store::Answer;
 use crate::journal::store::people::{PeopleHead, StoredPeople};
 use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
-use crate::journal::store::row::{Issuance, KnownRequest};
+use crate::journal::store::row::{Issuance, IssuedPlace, KnownRequest};
 use crate::journal::store::snapshot::Snapshot;
-use crate::journal::store::uses::{StoredUses, UseRow};
+use crate::journal::store::uses::{StoredUses, UseRow, UsesInDays};
 use crate::journal::tree::tiles::{Kind, Tile};
 
 /// The read side.
@@ -46,40 +48,6 @@ pub struct SqliteReader {
     bodies: Gathered<u64, Option<String>>,
     /// Whether a proof was spent.
     spent: Gathered<ProofKey, bool>,
-}
-
-/// The conditions of a query. A condition that is not set is NULL.
-///
-/// Each row is judged by itself. A look-up among other rows for each row would let a caller make a query as long as they like. The
-/// revocation of a single token names its client.
-macro_rules! conditions {
-    ($first:literal) => {
-        concat!(
-            $first,
-            " AND idx >= ?2 AND idx < ?3 AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR subject = ?5)",
-            " AND (?6 IS NULL OR jti = ?6) AND (?8 IS NULL OR time >= ?8) AND (?9 IS NULL OR time < ?9)",
-            " AND (?10 IS NULL OR CASE WHEN kind IN ('issued', 'refused', 'refusals') THEN subject = ?10 ELSE",
-            " coalesce(json_extract(body, '$.by.staff.id'), json_extract(body, '$.by.machine.id'),",
-            " json_extract(body, '$.by.workload'), json_extract(body, '$.by')) = ?10 END)",
-            " AND (?11 IS NULL OR (subject >= ?12 AND subject < ?13)",
-            " OR (kind NOT IN ('issued', 'refused', 'refusals') AND subject IN (SELECT value FROM json_each(?11)))",
-            " OR (kind = 'revocation.added' AND subject LIKE 'token:%'",
-            " AND json_extract(body, '$.client') >= ?12 AND json_extract(body, '$.client') < ?13))"
-        )
-    };
-}
-
-/// The same statement forwards and backwards.
-macro_rules! listing {
-    ($first:literal, $order:literal) => {
-        concat!("SELECT body FROM entries WHERE ", conditions!($first), " ORDER BY idx ", $order, " LIMIT ?7")
-    };
-}
-
-macro_rules! counting {
-    ($first:literal) => {
-        concat!("SELECT count(*) FROM (SELECT 1 FROM entries WHERE ", conditions!($first), " LIMIT ?7)")
-    };
 }
 
 impl SqliteReader {
@@ -185,11 +153,7 @@ impl Read for SqliteReader {
     }
 
     fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>> {
-        let text = match FoundBy::of(query) {
-            FoundBy::Request => counting!("request_id = ?1"),
-            FoundBy::Kind => counting!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'"),
-            FoundBy::Place => counting!("?1 IS NULL"),
-        };
+        let text = counting(query);
         Box::pin(async move {
             match bind(text, query, i64::from(most)).fetch_one(&mut *self.long.turn().await?).await {
                 Ok(row) => Ok(Some(number(row.try_get(0)?)?)),
@@ -197,6 +161,15 @@ impl Read for SqliteReader {
                 Err(fault) => Err(fault.into()),
             }
         })
+    }
+
+    fn issued_by_place<'a>(
+        &'a self,
+        clients: &'a Clients,
+        within: (u64, u64),
+        times: (Timestamp, Timestamp),
+    ) -> Answer<'a, Vec<IssuedPlace>> {
+        Box::pin(async move { tallies::by_place(&mut *self.long.turn().await?, clients, within, times).await })
     }
 
     fn first_that_may_leave(&self, until: u64) -> Answer<'_, Option<u64>> {
@@ -271,6 +244,24 @@ impl Read for SqliteReader {
 
     fn uses_of_client<'a>(&'a self, client: &'a str, from: Day) -> Answer<'a, Vec<(Day, Tally, String)>> {
         Box::pin(async move { uses::of_client(&mut *self.pool.acquire().await?, client, from).await })
+    }
+
+    fn uses_between<'a>(&'a self, clients: &'a Clients, days: [(Day, Day); 3]) -> Answer<'a, Option<(u64, [UsesInDays; 3])>> {
+        Box::pin(async move { uses::between(&mut *self.pool.begin().await?, clients, days).await })
+    }
+
+    fn last_issued<'a>(&'a self, clients: &'a Clients) -> Answer<'a, Option<u64>> {
+        let (least, beyond) = clients.subjects();
+        Box::pin(async move {
+            let query =
+                sqlx::query("SELECT max(idx) FROM last_use WHERE subject >= ? AND subject < ?").bind(least).bind(beyond);
+            let row = query.fetch_one(&self.pool).await?;
+            row.try_get::<Option<i64>, _>(0)?.map(number).transpose()
+        })
+    }
+
+    fn newest_uses<'a>(&'a self, clients: &'a [String]) -> Answer<'a, Vec<(String, Timestamp, String)>> {
+        Box::pin(async move { uses::newest(&mut *self.pool.acquire().await?, clients).await })
     }
 
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>> {
@@ -375,36 +366,6 @@ async fn consumed(connection: &mut SqliteConnection, proofs: &[ProofKey]) -> Res
     Ok((number(first.try_get(0)?)?, found.collect::<Result<_, _>>()?))
 }
 
-/// The index by which entries are found: the condition that fewest entries meet.
-enum FoundBy {
-    Request,
-    Kind,
-    /// Each entry of `from..to` is looked at.
-    Place,
-}
-
-impl FoundBy {
-    fn of(query: &Query) -> Self {
-        match query {
-            Query { request_id: Some(_), .. } => Self::Request,
-            Query { kind: Some(kind), .. } if kind != "issued" => Self::Kind,
-            Query { .. } => Self::Place,
-        }
-    }
-}
-
-/// The statement that lists the entries of `query`.
-pub(super) fn listing(query: &Query) -> &'static str {
-    match (FoundBy::of(query), query.newest_first) {
-        (FoundBy::Request, false) => listing!("request_id = ?1", "ASC"),
-        (FoundBy::Request, true) => listing!("request_id = ?1", "DESC"),
-        (FoundBy::Kind, false) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "ASC"),
-        (FoundBy::Kind, true) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "DESC"),
-        (FoundBy::Place, false) => listing!("?1 IS NULL", "ASC"),
-        (FoundBy::Place, true) => listing!("?1 IS NULL", "DESC"),
-    }
-}
-
 async fn listed(query: &Query, connection: &mut SqliteConnection) -> Result<Vec<String>, StoreFault> {
     let text = listing(query);
     let bound = bind(text, query, i64::try_from(query.limit()).unwrap_or(i64::MAX));
@@ -420,23 +381,4 @@ fn text(row: &SqliteRow) -> Result<TextRow, StoreFault> {
     let digest = TextDigest(digest.try_into().map_err(|_| StoreFault::unreadable("a digest that is not of 32 bytes"))?);
     let salt = salt.try_into().map_err(|_| StoreFault::unreadable("a salt that is not of 16 bytes"))?;
     Ok(TextRow { digest, salt, text: row.try_get(2)? })
-}
-
-fn bind<'q>(text: &'static str, query: &Query, limit: i64) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
-    let about = query.about.as_ref();
-    sqlx::query(text)
-        .bind(query.request_id.as_ref().map(|id| id.as_str().to_owned()))
-        .bind(sql(query.from))
-        .bind(query.to.map_or(i64::MAX, sql))
-        .bind(query.kind.clone())
-        .bind(query.subject.clone())
-        .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
-        .bind(limit)
-        .bind(query.since.map(Timestamp::as_seconds))
-        .bind(query.until.map(Timestamp::as_seconds))
-        .bind(query.actor.clone())
-        .bind(about.and_then(|about| serde_json::to_string(about.subjects()).ok()))
-        // All clients of one partner: `/` comes right before `0`.
-        .bind(about.map(|about| format!("{}/", about.party())))
-        .bind(about.map(|about| format!("{}0", about.party())))
 }

@@ -5,11 +5,13 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::column::{digest, index, sql, time};
 use super::statement::BEGIN;
+use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::day::Day;
 use crate::domain::value::digest::Digest;
 use crate::journal::fault::StoreFault;
-use crate::journal::store::uses::{StoredUses, UseRow, UseText, UsesChange, UsesHead};
+use crate::journal::store::uses::{StoredUses, UseRow, UseText, UsesChange, UsesHead, UsesInDays};
 
 const HEAD: &str = "SELECT generation, at, since, tag FROM uses_head WHERE id = 1";
 const PUT: &str = "INSERT INTO uses (day, use, count, first, last, until) VALUES (?, ?, ?, ?, ?, ?) \
@@ -21,6 +23,15 @@ const PUT_HEAD: &str = "INSERT INTO uses_head (id, generation, at, since, tag) V
      ON CONFLICT DO UPDATE SET generation = excluded.generation, at = excluded.at, since = excluded.since, tag = excluded.tag";
 const OF_CLIENT: &str = "SELECT day, count, first, last, until, body FROM use_texts CROSS JOIN uses USING (use) \
      WHERE client = ? AND uses.day IN (SELECT day FROM use_days WHERE day >= ?)";
+
+/// The newest day of each use of some clients. A use is counted on few days of many, and this reads one row of it.
+const NEWEST: &str = "SELECT client, last, body FROM use_texts JOIN uses ON uses.day = use_texts.newest AND uses.use = use_texts.use \
+     WHERE client IN (SELECT value FROM json_each(?)) AND client <> ''";
+
+/// The counts of uses of clients, over days.
+const BETWEEN: &str = "SELECT sum(count), max(last), max(until), body FROM use_texts CROSS JOIN uses USING (use) \
+     WHERE client >= ? AND client < ? AND client <> '' AND uses.day IN (SELECT day FROM use_days WHERE day BETWEEN ? AND ?) \
+     GROUP BY use";
 
 /// Rows that one clearing takes away: no exchange waits long for it.
 const CLEARED: i64 = 2_000;
@@ -70,6 +81,37 @@ pub async fn of_client(
 ) -> Result<Vec<(Day, Tally, String)>, StoreFault> {
     let rows = sqlx::query(OF_CLIENT).bind(client.to_owned()).bind(from.0).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((Day(row.try_get(0)?), tally(row, 1)?, row.try_get(5)?))).collect()
+}
+
+/// The last count of each use of these clients.
+pub async fn newest(
+    connection: &mut SqliteConnection,
+    clients: &[String],
+) -> Result<Vec<(String, Timestamp, String)>, StoreFault> {
+    let wanted = serde_json::to_string(clients).map_err(StoreFault::unreadable)?;
+    let rows = sqlx::query(NEWEST).bind(wanted).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, time(row.try_get(1)?)?, row.try_get(2)?))).collect()
+}
+
+/// The counts of these clients in ranges of days, in a transaction.
+pub async fn between(
+    connection: &mut SqliteConnection,
+    clients: &Clients,
+    days: [(Day, Day); 3],
+) -> Result<Option<(u64, [UsesInDays; 3])>, StoreFault> {
+    let Some(head) = head(&mut *connection).await? else { return Ok(Some((0, Default::default()))) };
+    let (least, beyond) = clients.subjects();
+    let mut found: [UsesInDays; 3] = Default::default();
+    for (range, rows) in days.into_iter().zip(&mut found) {
+        let query = sqlx::query(BETWEEN).bind(least.clone()).bind(beyond.clone()).bind(range.0.0).bind(range.1.0);
+        for row in query.fetch_all(&mut *connection).await? {
+            if index(&row, 2)? > head.at {
+                return Ok(None);
+            }
+            rows.push((index(&row, 0)?, time(row.try_get(1)?)?, row.try_get(3)?));
+        }
+    }
+    Ok(Some((head.at, found)))
 }
 
 /// Writes a portion, or takes some rows away.

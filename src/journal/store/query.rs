@@ -30,6 +30,8 @@ pub struct Query {
     pub actor: Option<String>,
     /// About this partner and everything of it.
     pub about: Option<About>,
+    /// Changes alone: no tokens and no refusals.
+    pub changes_alone: bool,
     /// Newest first.
     pub newest_first: bool,
     /// At most so many; 100 where nothing is said, never more than 1000.
@@ -59,7 +61,7 @@ impl Query {
 
     /// Whether it asks for entries of a kind that leave the database. Changes are all in it.
     pub fn may_have_left(&self) -> bool {
-        self.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"))
+        !self.changes_alone && self.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"))
     }
 
     /// Whether it asks for every entry between its bounds, but for its times.
@@ -75,10 +77,17 @@ impl Query {
             until: _,
             actor,
             about,
+            changes_alone,
             newest_first: _,
             limit: _,
         } = self;
-        kind.is_none() && subject.is_none() && request_id.is_none() && token.is_none() && actor.is_none() && about.is_none()
+        !changes_alone
+            && kind.is_none()
+            && subject.is_none()
+            && request_id.is_none()
+            && token.is_none()
+            && actor.is_none()
+            && about.is_none()
     }
 
     /// Whether it asks for this entry, wherever that stands.
@@ -89,7 +98,8 @@ impl Query {
             Entry::Counted(_) => (None, None),
             Entry::Change(entry) => (entry.request_id.as_ref(), None),
         };
-        self.kind.as_deref().is_none_or(|kind| kind == entry.kind())
+        (!self.changes_alone || matches!(entry, Entry::Change(_)))
+            && self.kind.as_deref().is_none_or(|kind| kind == entry.kind())
             && self.subject.as_ref().is_none_or(|wanted| *wanted == entry.subject())
             && self.since.is_none_or(|since| entry.time() >= since)
             && self.until.is_none_or(|until| entry.time() < until)

@@ -3,9 +3,9 @@
 use super::Answer;
 use super::people::{PeopleHead, StoredPeople};
 use super::query::Query;
-use super::row::{Issuance, KnownRequest};
+use super::row::{Issuance, IssuedPlace, KnownRequest};
 use super::snapshot::Snapshot;
-use super::uses::{StoredUses, UseRow};
+use super::uses::{StoredUses, UseRow, UsesInDays};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
 use crate::domain::value::clock::Timestamp;
@@ -52,6 +52,15 @@ pub trait Read: Send + Sync {
     ///
     /// None when counting takes too long.
     fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>>;
+    /// The numbers of tokens of these clients by place, of the entries from `within.0` on and before `within.1`, and of such times.
+    ///
+    /// It is for people, as [`Self::look`] is.
+    fn issued_by_place<'a>(
+        &'a self,
+        clients: &'a Clients,
+        within: (u64, u64),
+        times: (Timestamp, Timestamp),
+    ) -> Answer<'a, Vec<IssuedPlace>>;
     /// The first issuance or refusal entry before `until`.
     fn first_that_may_leave(&self, until: u64) -> Answer<'_, Option<u64>>;
     /// The time of the first entry that is not before `index`.
@@ -76,6 +85,13 @@ pub trait Read: Send + Sync {
     fn use_texts<'a>(&'a self, keys: &'a [Digest]) -> Answer<'a, Vec<(Digest, String)>>;
     /// The counts of a client from a day on, with the text of the use.
     fn uses_of_client<'a>(&'a self, client: &'a str, from: Day) -> Answer<'a, Vec<(Day, Tally, String)>>;
+    /// The counts of these clients in ranges of days, both ends included: number, last time and text of each use, and the entry before which
+    /// everything is counted. None while a count is being written that goes further than that.
+    fn uses_between<'a>(&'a self, clients: &'a Clients, days: [(Day, Day); 3]) -> Answer<'a, Option<(u64, [UsesInDays; 3])>>;
+    /// The newest token of these clients.
+    fn last_issued<'a>(&'a self, clients: &'a Clients) -> Answer<'a, Option<u64>>;
+    /// When each use of these clients was counted last, with its client and its text.
+    fn newest_uses<'a>(&'a self, clients: &'a [String]) -> Answer<'a, Vec<(String, Timestamp, String)>>;
     /// The content of a full tile of hashes.
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
     /// The request with this key, if it is known at `now`.

@@ -57,6 +57,23 @@ pub struct Issuance {
     pub subject: Arc<str>,
 }
 
+/// The tokens of a client that were issued for an API through a binding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuedPlace {
+    /// How many.
+    pub count: u64,
+    /// The time of the last.
+    pub last: Timestamp,
+    /// The client.
+    pub client: String,
+    /// The environment.
+    pub environment: String,
+    /// The API.
+    pub api: String,
+    /// The binding.
+    pub binding: String,
+}
+
 /// The line of a batch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredBatch {

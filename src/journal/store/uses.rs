@@ -68,6 +68,9 @@ pub struct StoredUses {
     pub days: Vec<(Day, Vec<u8>)>,
 }
 
+/// The counts of uses in some days: number, time of the last, text.
+pub type UsesInDays = Vec<(u64, Timestamp, String)>;
+
 /// A write.
 #[derive(Debug)]
 pub struct UsesChange {

@@ -317,6 +317,13 @@ async fn everything_of_a_partner_is_found_and_nothing_else() {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
     }
     assert_eq!(kinds.iter().filter(|kind| **kind == "revocation.added").count(), 2, "{kinds:?}");
+    // Entries about many are found where they name one of its integrations.
+    world.advance(31 * 86_400).await;
+    let broker = &world.running.as_ref().expect("runs").broker;
+    broker.notice_dates().await.expect("told");
+    let told = journal(&world, "partner=globex&kind=dates.noticed&order=newest").await;
+    assert!(!indices(&told).is_empty(), "{told}");
+    assert_eq!(journal(&world, "partner=glob&kind=dates.noticed").await["items"], json!([]));
     for kind in ["api.submitted", "configuration.changed", "key.created", "journal.opened"] {
         assert!(!kinds.contains(&kind), "{kind} in {kinds:?}");
     }

@@ -9,6 +9,7 @@ import sys
 DAY = 86_400
 OPEN_FOR = 30 * DAY
 GRACE = 14 * DAY
+OFFBOARDS_AFTER = 14 * DAY
 
 
 class Integration:
@@ -19,6 +20,7 @@ class Integration:
         self.owners_waiting = {}
         self.places = {}
         self.suspensions = []
+        self.offboards = False
 
     def force(self, record, at, owners=None):
         before = self.record["environments"] if self.record else {}
@@ -90,9 +92,16 @@ class House:
             one = get(f"{partner}/{name}")
             one.places[environment] = {"due": at + one.record["review"]["every"], "asked": []}
 
+        elif kind == "offboarding.started":
+            one = get(entry["about"])
+            # Nobody starts one here: each begins by itself, long after the contract, and never before that.
+            one.offboards = at >= due(one.record)
+
     def judge(self, name, environment, now):
         one = self.all[name]
         record, access = one.record, one.record["environments"].get(environment)
+        if one.offboards:
+            return "integration.offboarding"
         for reason, environments in one.suspensions:
             if environments is None or environment in environments:
                 return reason
@@ -114,6 +123,11 @@ class House:
         return None
 
 
+def due(record):
+    by_itself = record["offboarding"]["trigger"] == "contract-end"
+    return record["contract"]["ends"] + OFFBOARDS_AFTER if by_itself else float("inf")
+
+
 def name_of(record):
     identity = record["id"]
     return identity if isinstance(identity, str) else f"{identity['partner']}/{identity['name']}"
@@ -133,6 +147,10 @@ def main(entries, observed):
         expected = house.judge(seen["integration"], seen["environment"], seen["time"])
         if expected != seen["reason"]:
             wrong.append((seen, expected))
+    # The broker begins them in its next round, and the clock of the quarter moves by up to a week at once.
+    last = max(seen["time"] for seen in observed)
+    late = [name for name, one in house.all.items() if one.record and not one.offboards and last >= due(one.record) + 8 * DAY]
+    wrong += [(name, "integration.offboarding") for name in late]
     for seen, expected in wrong[:20]:
         print("differs:", json.dumps(seen), "replayed:", expected)
     print(f"{len(observed)} observations over {at} entries, {len(wrong)} differ")

@@ -327,7 +327,7 @@ async fn serve(
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let serving = tokio::spawn(listener.serve(router, Settings::default(), metrics, stop));
     stdout(&match format {
-        Format::Table | Format::Markdown | Format::Html => format!("ready  {url}"),
+        Format::Table | Format::Markdown | Format::Html | Format::Csv => format!("ready  {url}"),
         Format::Json => json!({"ready": url}).to_string(),
         Format::Yaml => crate::cli::yaml::write(&json!({"ready": url})),
     });

@@ -43,7 +43,7 @@ pub fn live<'a>(
 }
 
 /// What an elevation gives of `scope` at `now`, if it counts.
-pub(in crate::domain) fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timestamp) -> Option<Live<'a>> {
+pub fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timestamp) -> Option<Live<'a>> {
     let elevation = &request.elevation;
     let terms = request.terms();
     if request.standing(now) != Standing::Active || !terms.scopes.contains(scope) {

@@ -9,6 +9,5 @@ mod review;
 
 pub use ask::{ElevationRequest, NewElevation, Unfit, ask, is_signed};
 pub use briefing::{Asked, Briefing, Precedent, briefing};
-pub(in crate::domain) use live::counts;
-pub use live::{Live, live};
+pub use live::{Live, counts, live};
 pub use review::{Vote, statement};

@@ -58,6 +58,7 @@ macro_rules! laws {
             reads::ranges_are_exact,
             reads::entries_that_are_asked_for_together_go_each_to_its_caller,
             reads::queries_find_what_they_ask_for,
+            reads::a_query_about_a_partner_finds_what_names_it,
             reads::a_snapshot_stays_at_its_moment,
             reads::a_snapshot_has_the_changes_with_their_batches,
             spent::a_proof_is_spent_once,

@@ -6,6 +6,10 @@ use super::super::row::Issuance;
 use super::super::snapshot::Checked;
 use super::*;
 use crate::domain::credential::revocation::Clients;
+use crate::domain::examples::Examples;
+use crate::domain::log::entry::{ChangeEntry, Entry};
+use crate::domain::state::State;
+use crate::domain::state::about::About;
 
 pub async fn ranges_are_exact(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
@@ -104,6 +108,47 @@ pub async fn queries_find_what_they_ask_for(store: &dyn Candidate) {
     let newest = Query { newest_first: true, ..few };
     assert_eq!(Read::list(&*node.reader, &newest).await.expect("reads"), ["t29", "t28"]);
     assert_eq!(Read::count(&*node.reader, &newest, 7).await.expect("reads"), Some(7), "at most so many");
+}
+
+/// A store judges its rows as the entries that have left it are judged: each example of a change is found by both or by neither.
+pub async fn a_query_about_a_partner_finds_what_names_it(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    let (mut state, mut entries) = (State::default(), Vec::new());
+    for (index, example) in (0..).zip(Examples::sealed().changes()) {
+        state.apply(index, at(0), &example.change);
+        let (subject, kind) = (example.change.what.subject(), example.change.what.kind());
+        let entry =
+            ChangeEntry { index, time: at(0), subject: subject.clone(), request_id: None, prior: None, change: example.change };
+        let body = serde_json::to_string(&entry).expect("JSON");
+        node.write(Way::StepByStep, &[(kind, &subject, &body)], &[]).await;
+        entries.push((Entry::Change(Box::new(entry)), body));
+    }
+    node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{}"), (ISSUED, "globexx/order-sync", "{}")], &[]).await;
+    let mut kinds = std::collections::BTreeSet::new();
+    for partner in ["globex", "umbrella", "initech", "glob", "globexx"] {
+        let about = Some(About::of(&partner.parse().expect("a name"), &state));
+        let query = Query { about, changes_alone: true, limit: Some(1000), ..Query::default() };
+        let wanted = entries.iter().filter(|(entry, _)| query.wants(entry));
+        kinds.extend(wanted.clone().map(|(entry, _)| (partner, entry.kind())));
+        let wanted: Vec<&str> = wanted.map(|(_, body)| body.as_str()).collect();
+        assert_eq!(Read::list(&*node.reader, &query).await.expect("reads"), wanted, "{partner}");
+        assert_eq!(Read::count(&*node.reader, &query, 1000).await.expect("reads"), Some(wanted.len() as u64), "{partner}");
+        let tokens = if partner.starts_with("globex") { 1 } else { 0 };
+        let all = Query { changes_alone: false, ..query };
+        assert_eq!(Read::list(&*node.reader, &all).await.expect("reads").len(), wanted.len() + tokens, "{partner}");
+    }
+    for named in [
+        ("globex", "dates.noticed"),
+        ("globex", "tokens.cut"),
+        ("globex", "revocation.added"),
+        ("umbrella", "review.decided"),
+        ("globex", "elevation.asked"),
+        ("umbrella", "owner.resolved"),
+        ("umbrella", "review.campaign-asked"),
+    ] {
+        assert!(kinds.contains(&named), "{named:?} in {kinds:?}");
+    }
+    assert!(!kinds.iter().any(|(partner, _)| *partner == "glob"), "{kinds:?}");
 }
 
 pub async fn a_snapshot_stays_at_its_moment(store: &dyn Candidate) {
