@@ -9,7 +9,6 @@ use super::Broker;
 use super::cause::Cause;
 use super::dossier::unmade;
 use super::failure::Failure;
-use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::cut::is_cut;
 use crate::domain::decision::guard::{Guarded, Guards};
 use crate::domain::decision::offboarding::{run_due, signed_off};
@@ -17,10 +16,11 @@ use crate::domain::decision::trial::Trial;
 use crate::domain::log::entry::Issued;
 use crate::domain::log::offboarding::OffboardingChange;
 use crate::domain::registry::offboarding::{Dependency, Found, Run, Test, TestName};
+use crate::domain::state::State;
+use crate::domain::state::cut::clients_of;
 use crate::domain::state::offboarding::Case;
-use crate::domain::state::{Party, State};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{ClientId, OffboardingId};
+use crate::domain::value::names::OffboardingId;
 use crate::journal::Unavailable;
 use crate::revocation::Liveness;
 
@@ -103,7 +103,7 @@ impl Broker {
             living += u64::from(began < issued.exp);
             last = last.max(Some(issued.exp));
         };
-        self.journal.each_issued(&clients(&case.about), case.index, each).await?;
+        self.journal.each_issued(&clients_of(&case.about), case.index, each).await?;
         // A token for the built-in API opens the broker itself, and nobody else has anything to remove for it.
         let catalogue = |on: &Dependency| on.api.as_str() != crate::domain::decision::target::BUILT_IN_API;
         let found: Vec<Found> =
@@ -145,7 +145,7 @@ impl Broker {
         let guard = guards.of(&view.state);
         let (state, now) = (&view.state, self.now());
         let mut tokens: Vec<Issued> = Vec::new();
-        self.journal.each_living(Some(&clients(&case.about)), case.index, |issued| tokens.push(issued.clone())).await?;
+        self.journal.each_living(Some(&clients_of(&case.about)), case.index, |issued| tokens.push(issued.clone())).await?;
         let mut seen = Vec::with_capacity(tokens.len());
         for issued in &tokens {
             let keys = issued.provenance().keys();
@@ -169,7 +169,7 @@ impl Broker {
                 let list = self.revocation_list(&leaf.environment, Some(leaf.authority.as_str()));
                 list.map(|list| list.says).unwrap_or_default()
             });
-            let listed = list.contains(&format!("{} revoked", leaf.serial));
+            let listed = list.contains(&format!(" {} revoked", leaf.serial));
             trial.saw(
                 TestName::Certificates,
                 &leaf.environment,
@@ -178,13 +178,5 @@ impl Broker {
             );
         }
         Ok(trial.into_tests())
-    }
-}
-
-/// The clients whose tokens a case is about.
-fn clients(about: &Party) -> Clients {
-    match about {
-        Party::Partner(partner) => Clients::Of(partner.clone()),
-        Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
     }
 }

@@ -68,21 +68,13 @@ pub fn to_owners(id: &IntegrationId, (urgency, what): (Urgency, &str)) -> Notice
     Notice { urgency, title: format!("{id}: {what}"), security: false, owners: vec![id.clone()], look: Look::Command(show(id)) }
 }
 
-/// The integrations of a party.
-pub fn of_party(party: &Party, state: &State) -> Vec<IntegrationId> {
-    match party {
-        Party::Partner(partner) => state.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
-        Party::Integration(id) => vec![id.clone()],
-    }
-}
-
 /// A notice for the owners of a partner's integrations, and for security.
 pub fn to_partner(partner: &PartnerName, state: &State, (urgency, what): (Urgency, &str)) -> Notice {
     Notice {
         urgency,
         title: format!("{partner}: {what}"),
         security: true,
-        owners: of_party(&Party::Partner(partner.clone()), state),
+        owners: state.integrations_in(&Party::Partner(partner.clone())),
         look: Look::Command(format!("carnet partner show {partner}")),
     }
 }

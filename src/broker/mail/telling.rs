@@ -6,7 +6,7 @@
 //! Every kind of change stands here, so that a new one does not compile until somebody decides who is told of it.
 
 use super::date;
-use super::notice::{Look, Notice, Urgency, of_party, to_owners, to_partner, to_security};
+use super::notice::{Look, Notice, Urgency, to_owners, to_partner, to_security};
 use crate::broker::event::Part;
 use crate::domain::elevation::{Notice as Time, Request, Standing as Elevated};
 use crate::domain::log::api::ApiChange;
@@ -102,7 +102,7 @@ fn waits(asked: &Approval, state: &State, now: Timestamp) -> Option<Notice> {
     let approval = state.approvals.get(asked.id.as_str()).filter(|approval| approval.standing(now) == Standing::Pending)?;
     let open = approval.open_slots();
     let about = match state.offboardings.find(&approval.subject) {
-        Some(case) => of_party(&case.about, state),
+        Some(case) => state.integrations_in(&case.about),
         None => approval.subject.parse().into_iter().filter(|id| state.integrations.contains_key(id)).collect(),
     };
     let kind = serde_json::to_value(approval.kind).ok();
@@ -224,7 +224,7 @@ fn of_elevation(request: &Request) -> String {
 fn offboarding(change: &OffboardingChange, state: &State, now: Timestamp) -> Option<Notice> {
     let all = |case: &OffboardingId, (urgency, what): (Urgency, &str)| {
         let about = &state.offboardings.find(case.as_str())?.about;
-        let owners = of_party(about, state);
+        let owners = state.integrations_in(about);
         let command = format!("carnet offboard show {case}");
         Some(Notice { urgency, title: format!("{about}: {what}"), owners, ..to_security(&command) })
     };
@@ -266,7 +266,7 @@ fn signal(change: &SignalChange, state: &State) -> Option<Notice> {
     };
     let acts = |says: SignalKind, about: &SignalSubject| {
         let what = if says.suspends() { "access is suspended" } else { "a review is open" };
-        let owners = of_party(&Party::of_signal(about).0, state);
+        let owners = state.integrations_in(&Party::of_signal(about).0);
         let title = format!("{about}: signal {}, {what}", says.name());
         Notice { urgency: urgency(says), title, owners, ..to_security("carnet signal list") }
     };

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::State;
+use super::cut::clients_of;
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::log::change::Change;
 use crate::domain::log::dates::DatesChange;
@@ -42,11 +43,8 @@ impl About {
         let cases = state.offboardings.all().filter(|(_, case)| is_own(&case.about.to_string()));
         subjects.extend(cases.map(|(id, _)| id.to_string()));
         // Those of bindings that were taken out since, too: what was about it once stays about it.
-        let integrations: Vec<IntegrationId> = match party {
-            Party::Partner(partner) => state.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
-            Party::Integration(id) => vec![id.clone()],
-        };
-        let bindings = integrations.into_iter().flat_map(|id| state.history.admitted_by(&ClientId::Integration(id)));
+        let bindings =
+            state.integrations_in(party).into_iter().flat_map(|id| state.history.admitted_by(&ClientId::Integration(id)));
         let issuer = |admits: &Admits| match admits {
             Admits::Jwt(rule) => Some(rule.issuer.to_string()),
             Admits::Certificate => None,
@@ -95,10 +93,7 @@ impl About {
 
     /// The callers whose tokens are its own.
     pub fn clients(&self) -> Clients {
-        match &self.party {
-            Party::Partner(partner) => Clients::Of(partner.clone()),
-            Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
-        }
+        clients_of(&self.party)
     }
 
     /// Whether an entry is about it, by its subject or because it names it.

@@ -56,12 +56,8 @@ impl Reach {
     /// The reach of a suspension in these environments; in all, if none is named.
     pub fn of_suspension(party: &Party, environments: &BTreeSet<EnvironmentName>, state: &State) -> Self {
         let targets = state.cut_by_suspension(party, environments);
-        let clients = match party {
-            Party::Partner(partner) => Clients::Of(partner.clone()),
-            Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
-        };
         let lines = targets.iter().flat_map(|target| state.lines(target)).collect();
-        Self { lines, clients: Some(clients), ..Self::nothing(state) }
+        Self { lines, clients: Some(clients_of(party)), ..Self::nothing(state) }
     }
 
     fn nothing(state: &State) -> Self {
@@ -127,4 +123,12 @@ pub fn all(state: &State) -> Vec<Cut> {
         }
     }
     cuts
+}
+
+/// The callers whose tokens are those of a party.
+pub fn clients_of(party: &Party) -> Clients {
+    match party {
+        Party::Partner(partner) => Clients::Of(partner.clone()),
+        Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
+    }
 }

@@ -27,6 +27,14 @@ impl State {
         from.take_while(move |(id, _)| id.partner == *partner).map(|(id, state)| (id, &**state))
     }
 
+    /// The integrations that belong to a party: those of a partner, or the one.
+    pub fn integrations_in(&self, party: &Party) -> Vec<IntegrationId> {
+        match party {
+            Party::Partner(partner) => self.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
+            Party::Integration(id) => vec![id.clone()],
+        }
+    }
+
     /// An integration to be changed. It is copied if another state shares it.
     pub(super) fn integration_mut(&mut self, id: &IntegrationId) -> Option<&mut IntegrationState> {
         self.integrations.get_mut(id).map(Arc::make_mut)

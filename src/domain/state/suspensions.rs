@@ -12,7 +12,7 @@ use crate::domain::registry::approval::Approval;
 use crate::domain::registry::signal::SignalKind;
 use crate::domain::registry::suspension::{Party, Suspension, SuspensionCause, Suspensions};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{EnvironmentName, IntegrationId, SuspensionId};
+use crate::domain::value::names::{EnvironmentName, SuspensionId};
 use crate::domain::value::text::Text;
 
 /// What the entry of a suspension says of it.
@@ -96,11 +96,7 @@ impl State {
 
     /// Nobody could use it before.
     fn count_use_from(&mut self, at: Timestamp, party: &Party) {
-        let of: Vec<IntegrationId> = match party {
-            Party::Integration(id) => vec![id.clone()],
-            Party::Partner(partner) => self.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
-        };
-        for id in of {
+        for id in self.integrations_in(party) {
             if let Some(known) = self.integration_mut(&id) {
                 known.non_use.again_from(at);
             }
