@@ -146,7 +146,8 @@ fn files(
     files
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+/// A value as a file of a bundle.
+pub(super) fn bytes(value: &Value) -> Vec<u8> {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text.into_bytes()

@@ -22,6 +22,7 @@ use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::log::environment::EnvironmentChange;
+use crate::domain::log::evidence::EvidenceChange;
 use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
@@ -196,6 +197,7 @@ fn reason(change: &Change) -> Option<&Text> {
         )
         | Change::Dates(DatesChange::Noticed { .. })
         | Change::Mail(MailChange::GivenUp { .. })
+        | Change::Evidence(EvidenceChange::Given { .. })
         | Change::Text(TextChange::EraseAsked { .. } | TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)

@@ -27,6 +27,7 @@ pub mod enrolment;
 mod environment;
 mod erasure;
 pub mod event;
+pub mod evidence;
 mod exception;
 pub mod exchange;
 pub mod explain;

@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, drift, elevation, environment, exception, explain, guardrail, login, offboard, partner, probe,
-    records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
+    approval, can_i, directory, drift, elevation, environment, evidence, exception, explain, guardrail, login, offboard,
+    partner, probe, records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -166,6 +166,11 @@ enum Command {
         before_help = "Examples:\n  carnet suggest globex/order-sync > narrower.yaml\n  carnet suggest globex/order-sync -o json"
     )]
     Suggest(suggest::Suggest),
+    /// Show which controls of security frameworks hold, now or over a period, and what shows it
+    #[command(
+        before_help = "Examples:\n  carnet evidence --framework owasp-nhi\n  carnet evidence --from 2026-07-01 --to 2026-09-30 -o html > evidence.html\n  carnet evidence --from 2026-07-01 --bundle > evidence.zip"
+    )]
+    Evidence(evidence::Evidence),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -256,7 +261,7 @@ impl Command {
             Format::Table | Format::Json | Format::Yaml => true,
             Format::Markdown => matches!(self, Self::Plan(_) | Self::Drift(_)),
             Format::Csv => matches!(self, Self::Inventory(_)),
-            Format::Html => matches!(self, Self::Review(review::Review::Report { .. })),
+            Format::Html => matches!(self, Self::Review(review::Review::Report { .. }) | Self::Evidence(_)),
         }
     }
 }
@@ -281,7 +286,7 @@ fn run(arguments: Vec<OsString>) -> Exit {
     };
     if !cli.command.has(cli.output) {
         let failure = Failure::usage("this command has no such format")
-            .fix("-o markdown is for plan and drift, -o csv for inventory, -o html for review report");
+            .fix("-o markdown is for plan and drift, -o csv for inventory, -o html for review report and evidence");
         return answer::complain(&failure, Format::Table);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -321,6 +326,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Environment(verb) => environment::run(verb, reach).await,
         Command::Inventory(args) => ways_in::run(&args, reach).await,
         Command::Suggest(args) => suggest::run(&args, reach).await,
+        Command::Evidence(args) => evidence::run(&args, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Offboard(verb) => offboard::run(verb, reach).await,
         Command::Dependency(verb) => offboard::dependencies(verb, reach).await,

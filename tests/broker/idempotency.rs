@@ -345,6 +345,7 @@ async fn every_route_that_changes_something_is_done_once() {
     let close = json!({"reason": "gone", "confirm": "sandbox"});
     seen.post("/v1/environments/{environment}/close", "/v1/environments/sandbox/close", "adam", &close).await;
 
+    seen.post("/v1/evidence", "/v1/evidence", "alan", &json!({"about": "controls"})).await;
     let rotate = json!({"alg": "ES256", "acceptOutage": true});
     let key = seen.post("/v1/keys/{environment}/rotate", "/v1/keys/production/rotate", "adam", &rotate).await;
     let taint = json!({"kid": key.json()["kid"], "reason": "a drill"});

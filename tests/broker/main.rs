@@ -23,6 +23,7 @@ mod drift;
 mod elevation;
 mod environments;
 mod erasure;
+mod evidence;
 mod exceptions;
 mod exchange;
 mod exports;

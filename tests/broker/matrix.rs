@@ -52,7 +52,7 @@ const ADMINISTRATOR: &[Role] = &[Administrator];
 type Row = (&'static str, &'static [Role], Asks);
 
 /// `POST`: who may. What is missing here refuses to be a route.
-const POSTS: [Row; 40] = [
+const POSTS: [Row; 41] = [
     // Decisions: a machine never decides, and an old sign-in shows nobody.
     ("/v1/approvals/{id}/reviews", SUBMIT, Recent),
     ("/v1/elevations/{id}/reviews", SUBMIT, Recent),
@@ -70,6 +70,7 @@ const POSTS: [Row; 40] = [
     ("/v1/offboardings/{id}/abort", SUBMIT, Human),
     ("/v1/dependencies", SUBMIT, Human),
     ("/v1/texts/erase", ADMINISTRATOR, Human),
+    ("/v1/evidence", &[Security, Auditor], Human),
     // Records, and what is asked for.
     ("/v1/records/plan", SUBMIT, Anybody),
     ("/v1/records/apply", SUBMIT, Anybody),
@@ -104,7 +105,7 @@ const POSTS: [Row; 40] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 41] = [
+const GETS: [&str; 43] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
@@ -115,6 +116,8 @@ const GETS: [&str; 41] = [
     "/v1/elevations",
     "/v1/elevations/{id}",
     "/v1/environments",
+    "/v1/evidence",
+    "/v1/evidence/{entry}/bundle",
     "/v1/exceptions",
     "/v1/explain/{request}",
     "/v1/guardrails",
@@ -210,7 +213,7 @@ fn refusal((_, roles, asks): Row, role: Role, comes: Comes) -> Option<(u16, &'st
 fn path(template: &str) -> String {
     let parts = [("{p}", "globex"), ("{i}", "order-sync"), ("{environment}", "production"), ("{request}", "nothing")];
     let path = parts.iter().fold(template.to_owned(), |path, (part, value)| path.replace(part, value));
-    let path = path.replace("{id}", "nobody").replace("{name}", "nothing");
+    let path = path.replace("{id}", "nobody").replace("{name}", "nothing").replace("{entry}", "0");
     assert!(!path.contains('{'), "{template}: a part of the path has no value here");
     path
 }

@@ -385,7 +385,7 @@ async fn s_7_s_1_a_new_environment_takes_audiences_and_narrowing_stays_possible(
 
 /// Has the binding `at` of `globex/second` in production admit the repository of another integration, in force and judged by nobody: as a
 /// record stands that came before there was a rule against it.
-async fn collide(world: &World, at: usize, repository: &str) {
+pub async fn collide(world: &World, at: usize, repository: &str) {
     let journal = &world.running.as_ref().expect("running").broker.journal;
     let changed = journal.change(None, |state, _| {
         let known = &state.integrations[&"globex/second".parse::<IntegrationId>().expect("an id")];

@@ -10,6 +10,7 @@ use crate::domain::log::dates::DatesChange;
 use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::environment::EnvironmentChange;
+use crate::domain::log::evidence::EvidenceChange;
 use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
@@ -172,7 +173,8 @@ pub fn of(change: &Change) -> Class {
         | Change::Text(TextChange::EraseAsked { .. })
         | Change::Mail(MailChange::GivenUp { .. }) => Class::Call(Call::Update),
         Change::Directory(change) => Class::Call(directory(change)),
-        Change::Key(KeyChange::Created(_))
+        Change::Evidence(EvidenceChange::Given { .. })
+        | Change::Key(KeyChange::Created(_))
         | Change::Certificate(
             CertificateChange::AuthorityCreated { .. }
             | CertificateChange::EnrolmentAsked { .. }

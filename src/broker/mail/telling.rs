@@ -92,6 +92,7 @@ pub fn of(entry: &ChangeEntry, part: Part<'_>, state: &State, now: Timestamp) ->
         | Change::Key(_)
         | Change::IssuerKey(_)
         | Change::Passkey(_)
+        | Change::Evidence(_)
         | Change::Staff(_)
         | Change::Text(TextChange::Erased { .. }) => None,
     }

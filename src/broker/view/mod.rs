@@ -9,6 +9,7 @@ pub mod approval;
 pub mod approvals;
 pub mod elevation;
 pub mod ends;
+pub mod evidence;
 pub mod gain;
 pub mod offboarding;
 pub mod past;

@@ -1,18 +1,27 @@
 //! The report on reviews: over a period, who decided what, when and why, and what nobody reviewed.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::person::ActorView;
 use super::recertification::{DeciderView, DecisionView, RowView, completed, row};
 use crate::broker::Broker;
+use crate::broker::dossier::bytes;
 use crate::broker::failure::{Failure, Fault};
+use crate::domain::log::change::Change;
+use crate::domain::log::entry::Entry;
+use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::people::actor::{Authorized, Read};
 use crate::domain::reason;
 use crate::domain::registry::recertification::ReviewId;
 use crate::domain::state::State;
 use crate::domain::state::recertification::Done;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::journal::At;
+use crate::journal::bundle::Parts;
 
 /// A report on reviews.
 #[derive(Serialize, ToSchema)]
@@ -72,11 +81,7 @@ impl Broker {
         let (from, to) = (period.0.unwrap_or_default(), period.1.unwrap_or(now.plus(Seconds(1))));
         // It looks at everything: never on a thread that serves tokens.
         let look = move || look(&journal.state, (from, to), now);
-        let Looked { population, found, waiting } = self.reading.desk.work(look).await?;
-        if found.len() > MOST {
-            let message = format!("expected a period with at most {MOST} reviews, not {}", found.len());
-            return Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
-        }
+        let Looked { population, found, waiting } = self.reading.desk.work(look).await?.few()?;
         let mut reviews = Vec::with_capacity(found.len());
         let mut people: Vec<ActorView> = Vec::new();
         for (id, done) in found {
@@ -92,11 +97,57 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// The same as the files of a bundle, by the entries before `until`. People stand in it as in the entries: by issuer and id, their names
+    /// and words by their digests.
+    ///
+    /// # Errors
+    /// There are too many reviews, or the journal does not answer.
+    pub(in crate::broker) async fn review_report_parts(
+        &self,
+        (from, to): (Timestamp, Timestamp),
+        until: u64,
+    ) -> Result<Parts, Failure> {
+        let state = self.journal.state_at(At::Index(until.saturating_sub(1))).await?;
+        let look = move || look(&state, (from, to), to);
+        let Looked { population, found, waiting } = self.reading.desk.work(look).await?.few()?;
+        let (mut reviews, mut entries) = (Vec::with_capacity(found.len()), BTreeSet::new());
+        for (id, done) in found {
+            let mut decisions = Vec::new();
+            for index in std::iter::once(done.first).chain(done.second) {
+                let Some(Entry::Change(entry)) = self.journal.entry(index).await? else { continue };
+                if let Change::Recertification(RecertificationChange::Decided { word, items, reason, .. }) = &entry.change.what
+                {
+                    let (by, at) = (&entry.change.by, entry.time);
+                    decisions.push(json!({"entry": index, "word": word, "by": by, "at": at, "items": items, "reason": reason}));
+                    entries.insert(index);
+                }
+            }
+            reviews.push(json!({"review": completed(id, &done), "completed": done.at, "decisions": decisions}));
+        }
+        let report = json!({"from": from, "to": to, "until": until, "population": population, "reviews": reviews,
+            "waiting": waiting});
+        let files = [("reviews.json".to_owned(), bytes(&report))].into();
+        Ok(Parts { title: "Reviews of access".to_owned(), files, entries })
+    }
+}
+
 /// What a look at all reviews finds.
 struct Looked {
     population: PopulationView,
     found: Vec<(ReviewId, Done)>,
     waiting: Vec<RowView>,
+}
+
+impl Looked {
+    /// The same, if there are not too many reviews in it.
+    fn few(self) -> Result<Self, Failure> {
+        if self.found.len() <= MOST {
+            return Ok(self);
+        }
+        let message = format!("expected a period with at most {MOST} reviews, not {}", self.found.len());
+        Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
+    }
 }
 
 fn look(state: &State, (from, to): (Timestamp, Timestamp), now: Timestamp) -> Looked {

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod drift;
 pub mod elevation;
 pub mod environment;
+pub mod evidence;
 pub mod exception;
 pub mod explain;
 pub mod guardrail;

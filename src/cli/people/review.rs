@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::evidence::take_away;
 use crate::cli::shell::answer::{Answer, Failure, cell, field, one_line, table, time};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Admin, Reach};
@@ -47,7 +48,7 @@ pub enum Review {
     Start(Start),
     /// Report who decided what, when and why
     #[command(
-        before_help = "Examples:\n  carnet review report --from 2026-10-01 --to 2026-12-31 -o json\n  carnet review report --from 2026-10-01 -o html > reviews.html\n  carnet review report --names"
+        before_help = "Examples:\n  carnet review report --from 2026-10-01 --to 2026-12-31 -o json\n  carnet review report --from 2026-10-01 -o html > reviews.html\n  carnet review report --from 2026-10-01 --bundle > reviews.zip\n  carnet review report --names"
     )]
     Report {
         /// First day
@@ -59,6 +60,9 @@ pub enum Review {
         /// Name reviewers; without it they are numbered
         #[arg(long)]
         names: bool,
+        /// Take it away as a bundle, a ZIP archive that `carnet journal verify` verifies; it has the entries, which name reviewers
+        #[arg(long, conflicts_with = "names")]
+        bundle: bool,
     },
     /// Show how people review; for auditors and security
     #[command(before_help = "Examples:\n  carnet review figures\n  carnet review figures -o json")]
@@ -122,7 +126,8 @@ pub async fn run(verb: Review, reach: &Reach) -> Result<Answer, Failure> {
         Review::Show { id } => show(&admin, &id).await,
         Review::Decide(decide) => self::decide(&admin, *decide).await,
         Review::Start(start) => self::start(&admin, &start).await,
-        Review::Report { from, to, names } => report(&admin, (from, to), names).await,
+        Review::Report { from, to, bundle: true, .. } => bundle(&admin, (from, to)).await,
+        Review::Report { from, to, names, bundle: false } => report(&admin, (from, to), names).await,
         Review::Figures => figures(&admin).await,
     }
 }
@@ -283,6 +288,16 @@ async fn start(admin: &Admin, start: &Start) -> Result<Answer, Failure> {
         None => format!("campaign {}: {covers} reviews are open\n", cell(&done, "id")),
     };
     Ok(Answer::of(done, text))
+}
+
+async fn bundle(admin: &Admin, (from, to): (Option<String>, Option<String>)) -> Result<Answer, Failure> {
+    let mut body = json!({"about": "reviews"});
+    for (name, value) in [("from", from), ("to", to)] {
+        if let Some(value) = value {
+            body[name] = value.into();
+        }
+    }
+    take_away(admin, &body, false).await
 }
 
 async fn report(admin: &Admin, (from, to): (Option<String>, Option<String>), names: bool) -> Result<Answer, Failure> {

@@ -25,7 +25,7 @@ pub enum Format {
     Yaml,
     /// For pull requests; of `plan` and `drift`.
     Markdown,
-    /// A page for reading and printing; of `review report`.
+    /// A page for reading and printing; of `review report` and `evidence`.
     Html,
     /// For spreadsheets; of `inventory`.
     Csv,

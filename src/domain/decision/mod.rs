@@ -5,6 +5,7 @@ pub mod ask;
 pub mod asked_for;
 pub mod check;
 pub mod consequence;
+pub mod controls;
 pub mod cut;
 pub mod dates;
 pub mod effective;

@@ -86,6 +86,7 @@ impl Examples {
         self.offboardings(&mut story);
         noticed(&mut story);
         mailed(&mut story);
+        self.evidence(&mut story);
         story.all
     }
 

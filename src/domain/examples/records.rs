@@ -18,6 +18,7 @@ use crate::domain::registry::integration::{
 use crate::domain::registry::managed::ManagedBy;
 use crate::domain::registry::partner::{Contacts, Partner, Verification};
 use crate::domain::registry::preset::Preset;
+use crate::domain::registry::workload::Workload;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 
@@ -103,6 +104,7 @@ impl Examples {
         Integration {
             id: parsed("globex/order-sync"),
             purpose: self.text("Copies orders into the partner's planning."),
+            workload: Workload::AiAgent,
             owners: Owners { business: self.text("jane@acme.example"), application: self.text("raj@acme.example") },
             contract: Contract { reference: "MSA-2026-17".to_owned(), starts: at(-86_400), ends: at(200 * 86_400) },
             data_classes: vec!["orders".to_owned(), "prices".to_owned()],
@@ -142,6 +144,7 @@ impl Examples {
         Integration {
             id: parsed("initech/reports"),
             purpose: self.text("Reads stock."),
+            workload: Workload::Service,
             owners: Owners { business: self.text("jane@acme.example"), application: self.text("otto@acme.example") },
             contract: Contract { reference: "MSA-2026-18".to_owned(), starts: at(-86_400), ends: at(100 * 86_400) },
             data_classes: Vec::new(),

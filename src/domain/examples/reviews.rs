@@ -5,12 +5,15 @@ use super::records::rule;
 use super::{Examples, parsed};
 use crate::domain::fixture::at;
 use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::evidence::EvidenceChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::registry::api::Risk;
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::environment::Governance;
+use crate::domain::registry::evidence::{Evidence, Listed};
+use crate::domain::registry::framework::Framework;
 use crate::domain::registry::integration::{Integration, OnSilence};
 use crate::domain::registry::recertification::{CampaignTerms, ItemDecision, ItemVerdict, ReviewId, Selection, Word};
 use crate::domain::value::digest::Digest;
@@ -28,6 +31,19 @@ fn item(scope: &str, decision: ItemVerdict) -> ItemDecision {
 }
 
 impl Examples {
+    /// Evidence that was given, of each kind.
+    pub(super) fn evidence(&self, story: &mut Story<'_>) {
+        let (from, to) = (at(-30 * 86_400), at(0));
+        let missing = |more| Some(Listed { asked: 7, missing: vec!["production partner:globex".to_owned()], more });
+        let frameworks = [None].into_iter().chain(Framework::ALL.map(Some));
+        let all = frameworks.flat_map(|framework| {
+            [None, Some(Listed::default()), missing(2)].map(|listed| Evidence::Controls { framework, from, to, listed })
+        });
+        for about in all.chain([Evidence::Reviews { from, to }]) {
+            story.say(&self.security(), EvidenceChange::Given { about, until: 90, manifest: Digest::of(b"a manifest") });
+        }
+    }
+
     pub(super) fn reviews(&self, story: &mut Story<'_>) {
         let governance = Governance { reviews: true, ..Governance::default() };
         story.say(&Actor::Operator, ConfigurationChange::Changed(configuration(None, governance)));

@@ -14,6 +14,7 @@ use super::dates::DatesChange;
 use super::directory::DirectoryChange;
 use super::elevation::ElevationChange;
 use super::environment::EnvironmentChange;
+use super::evidence::EvidenceChange;
 use super::exception::ExceptionChange;
 use super::guardrail::GuardrailChange;
 use super::integration::IntegrationChange;
@@ -62,6 +63,8 @@ pub enum Change {
     Api(ApiChange),
     /// A change of guardrails.
     Guardrail(GuardrailChange),
+    /// Evidence that was given.
+    Evidence(EvidenceChange),
     /// A change of static secrets at partners.
     Exception(ExceptionChange),
     /// A change of partners.
@@ -175,6 +178,7 @@ nouns! {
     IssuerKey(IssuerKeyChange),
     Api(ApiChange),
     Guardrail(GuardrailChange),
+    Evidence(EvidenceChange),
     Exception(ExceptionChange),
     Partner(PartnerChange),
     Integration(IntegrationChange),

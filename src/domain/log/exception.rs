@@ -32,11 +32,16 @@ kinds! {
 }
 
 impl ExceptionChange {
+    /// The integration.
+    pub fn integration(&self) -> &IntegrationId {
+        match self {
+            Self::CloseAsked { integration, .. } | Self::Closed { integration, .. } => integration,
+        }
+    }
+
     /// The subject of the change: the integration.
     pub fn subject(&self) -> String {
-        match self {
-            Self::CloseAsked { integration, .. } | Self::Closed { integration, .. } => integration.to_string(),
-        }
+        self.integration().to_string()
     }
 
     /// What shows that it lives no more.

@@ -29,6 +29,7 @@ pub mod directory;
 pub mod elevation;
 pub mod entry;
 pub mod environment;
+pub mod evidence;
 pub mod exception;
 pub mod guardrail;
 pub mod integration;

@@ -37,7 +37,7 @@ impl Person {
 pub enum Role {
     /// Runs keys, CA and operation; approves nothing.
     Administrator,
-    /// Reads everything, changes nothing.
+    /// Reads everything, and changes nothing: what evidence an auditor took away is on record, and that is all.
     Auditor,
     /// Submits records and approves in the business slot.
     Owner,
@@ -191,6 +191,8 @@ permissions! {
     StartReviews: [Security], Recent;
     /// See how people review.
     ReadReviewers: [Auditor, Security];
+    /// Take evidence away, which is recorded.
+    GiveEvidence: [Auditor, Security], Human;
     /// Confirm that people left whom the brake of the directory holds.
     Confirm: [Security], Human;
     /// Decide on a signal that was held.

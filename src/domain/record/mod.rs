@@ -49,6 +49,7 @@ pub use compare::{
     widens_target,
 };
 pub use fault::{Fault, Severity};
+pub(in crate::domain) use form::claims::names_its_caller;
 #[cfg(test)]
 pub(crate) use form::keyset::judge as judge_keys;
 pub use kind::{Kind, Record};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
 use super::managed::ManagedBy;
+use super::workload::Workload;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
@@ -44,6 +45,9 @@ pub struct Integration {
     /// Examples that `validate` and `plan` check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<RecordTest>,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Workload::is_default")]
+    pub workload: Workload,
     /// `metadata.managedBy`: who applies it, if it is not left to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<ManagedBy>,
@@ -380,6 +384,7 @@ impl Integration {
             environments: _,
             exceptions,
             tests: _,
+            workload: _,
             managed_by: _,
         } = self;
         let Owners { business, application } = owners;

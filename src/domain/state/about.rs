@@ -132,6 +132,7 @@ impl About {
             | Change::Elevation(_)
             | Change::Offboarding(_)
             | Change::Mail(_)
+            | Change::Evidence(_)
             | Change::Passkey(_)
             | Change::Signal(_)
             | Change::Staff(_)

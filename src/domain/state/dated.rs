@@ -159,6 +159,7 @@ impl State {
             | Change::Passkey(_)
             | Change::Staff(_)
             | Change::Dates(_)
+            | Change::Evidence(_)
             | Change::Mail(_)
             | Change::Text(_) => Vec::new(),
         }

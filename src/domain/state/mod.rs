@@ -12,6 +12,7 @@ use super::credential::revocation_key::RevocationKey;
 use super::log::archive::Archive;
 use super::log::change::{Attributed, Change};
 use super::log::elevation::ElevationChange;
+use super::log::evidence::EvidenceChange;
 use super::log::mail::MailChange;
 use super::people::actor::Person;
 use super::people::passkey::Passkeys;
@@ -263,7 +264,7 @@ impl State {
             Change::Directory(change) => self.apply_directory(entry, change),
             Change::Dates(change) => self.apply_dates(entry, change),
             // It is for people, and no decision rests on it.
-            Change::Mail(MailChange::GivenUp { .. }) => Effects::unjudged(),
+            Change::Mail(MailChange::GivenUp { .. }) | Change::Evidence(EvidenceChange::Given { .. }) => Effects::unjudged(),
             Change::Text(change) => self.apply_text(entry, change),
         };
         self.carry_out(entry, effects);
@@ -305,6 +306,11 @@ impl State {
     /// The environment's configuration.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&Environment> {
         self.configuration.as_ref()?.environments.get(name)
+    }
+
+    /// The issuer that our people sign in at, once one of them changed something.
+    pub fn issuer_of_people(&self) -> Option<&Issuer> {
+        self.issuer_of_people.as_ref()
     }
 
     /// The bindings of `environment` that name `issuer`.

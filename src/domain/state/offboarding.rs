@@ -226,7 +226,12 @@ impl Offboardings {
 
     /// From when on the time of an integration counts after which a case of it opens by itself; `None` if none ever does.
     pub(super) fn counts_from(&self, integration: &IntegrationId) -> Option<Timestamp> {
-        Some(self.since?.max(self.given_up.get(integration).copied().unwrap_or_default()))
+        Some(self.since?.max(self.given_up(integration).unwrap_or_default()))
+    }
+
+    /// When the last case of an integration was given up.
+    pub fn given_up(&self, integration: &IntegrationId) -> Option<Timestamp> {
+        self.given_up.get(integration).copied()
     }
 
     pub(super) fn give_up(&mut self, integration: &IntegrationId, at: Timestamp) {

@@ -242,7 +242,7 @@ impl State {
     /// What a revocation is a doubt about: a partner, or what one integration has, and where.
     ///
     /// One of an issuer, an API or a key is no doubt about single integrations, and one of a token no doubt about its scopes.
-    pub(super) fn doubted(target: &RevocationTarget) -> Option<(SignalSubject, Option<&EnvironmentName>)> {
+    pub(in crate::domain) fn doubted(target: &RevocationTarget) -> Option<(SignalSubject, Option<&EnvironmentName>)> {
         let of = |integration: &IntegrationId| SignalSubject::Integration(integration.clone());
         match target {
             RevocationTarget::Partner { partner } => Some((SignalSubject::Partner(partner.clone()), None)),

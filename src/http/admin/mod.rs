@@ -14,8 +14,6 @@
 //! 3. A test in `tests/broker`; its client checks every answer against the description.
 //!
 //! The router, `/openapi.json`, the tests' matrix of routes and roles, and the words of a 404 all come from that line.
-//!
-//! Offboarding is not here yet; its paths are answered 404 like any other.
 
 mod activity;
 mod admitted;
@@ -23,6 +21,7 @@ mod answer;
 mod approvals;
 pub mod asked;
 mod certificates;
+mod controls;
 mod describe;
 mod directory;
 mod document;
@@ -78,6 +77,7 @@ fn table() -> Vec<Route> {
         activity::routes(),
         approvals::routes(),
         certificates::routes(),
+        controls::routes(),
         directory::routes(),
         drift::routes(),
         elevations::routes(),

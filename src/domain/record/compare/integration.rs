@@ -7,6 +7,7 @@ use crate::domain::record::form::scalar::word;
 use crate::domain::registry::integration::{
     Contract, Integration, Offboarding, OnLate, OnPastDue, OnSilence, Owners, Review, Rotation, StaticSecret, Trigger,
 };
+use crate::domain::registry::workload::Workload;
 
 pub(super) fn introduce(new: &Integration, found: &mut Found) {
     found.push("owners.business", None, Some(shown_text(&new.owners.business)), Weight::Widens);
@@ -22,10 +23,13 @@ pub(super) fn introduce(new: &Integration, found: &mut Found) {
 
 pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     both!(Integration {
-        purpose, owners, contract, data_classes, review, rotation, offboarding, environments, exceptions, tests, managed_by; id
+        purpose, workload, owners, contract, data_classes, review, rotation, offboarding, environments, exceptions, tests,
+        managed_by; id
     } = (old, new));
     compare_managed(managed_by, found);
     found.text("purpose", purpose, Weight::Widens);
+    // Who says no more that it is an agent takes it out of what frameworks ask about agents.
+    found.ranked("workload", workload, |value| word(value), |_, new| *new == Workload::AiAgent);
     both!(Owners { business, application } = owners);
     // Who answers for it decides what happens to it.
     found.text("owners.business", business, Weight::Widens);

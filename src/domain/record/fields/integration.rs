@@ -17,6 +17,7 @@ use crate::domain::registry::integration::{
     StaticSecret, Trigger,
 };
 use crate::domain::registry::managed::ManagedBy;
+use crate::domain::registry::workload::Workload;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{BindingName, ClientId, IntegrationId, IntegrationName, PartnerName};
 
@@ -43,6 +44,7 @@ map! {
         id: "metadata" = Required(through::<Metadata, _>());
         managed_by: "metadata" = managed::<Metadata>();
         purpose: "purpose" = Required(Personal);
+        workload: "workload" = Or(Word(&[Workload::Service, Workload::AiAgent]), Workload::default());
         owners: "owners" = Required(whole());
         contract: "contract" = Required(whole());
         data_classes: "dataClasses" = Or(set(LABEL), Vec::new());

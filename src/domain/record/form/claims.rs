@@ -13,7 +13,7 @@ use crate::domain::record::fault::{Faults, shown};
 use crate::domain::record::form::map::Map as _;
 use crate::domain::record::read::place::Place;
 use crate::domain::record::read::tree::Value;
-use crate::domain::registry::binding::{ClaimPath, Condition, Matcher};
+use crate::domain::registry::binding::{ClaimPath, Condition, JwtKind, JwtRule, Matcher};
 use crate::domain::value::claim_text;
 
 /// `match:`, conditions by claim.
@@ -66,6 +66,11 @@ impl Form for Matchers {
 pub(in crate::domain::record) fn is_conclusive(matcher: &Matcher) -> bool {
     let exact = matches!(matcher.condition, Condition::Equals(_) | Condition::OneOf(_));
     exact && !is_chosen_by_caller(&matcher.claim) && !names_nobody(&matcher.claim)
+}
+
+/// Whether a rule tells its workload apart from strangers at the same issuer. A proof by the partner's own key names the client.
+pub(in crate::domain) fn names_its_caller(rule: &JwtRule) -> bool {
+    rule.kind == JwtKind::Key || rule.matchers.iter().any(is_conclusive)
 }
 
 /// The condition on a claim: a bare value, `{oneOf: […]}` or `{prefix: …}`.

@@ -21,6 +21,8 @@ use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource};
 use crate::domain::registry::date::Date;
+use crate::domain::registry::evidence::Evidence;
+use crate::domain::registry::framework::Framework;
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::managed::ManagedBy;
@@ -29,6 +31,7 @@ use crate::domain::registry::preset::Preset;
 use crate::domain::registry::recertification::{ItemVerdict, Word};
 use crate::domain::registry::signal::SignalKind;
 use crate::domain::registry::suspension::SuspensionCause;
+use crate::domain::registry::workload::Workload;
 use crate::domain::value::alg::Alg;
 
 /// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`RevocationTarget`]). One that is missing here is found
@@ -43,7 +46,9 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<Approval>(),
         variants::<Condition>(),
         variants::<CountedKind>(),
+        variants::<Evidence>(),
         variants::<ExtraAudience>(),
+        variants::<Framework>(),
         variants::<IssuedKind>(),
         variants::<ItemVerdict>(),
         variants::<JwtKind>(),
@@ -71,6 +76,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<Trigger>(),
         variants::<Verdict>(),
         variants::<Word>(),
+        variants::<Workload>(),
     ] {
         all.entry(name).or_default().push(variants.iter().copied().collect());
     }
@@ -78,7 +84,8 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
 }
 
 /// Variants that are written by leaving their field out.
-const UNWRITTEN: [(&str, &str); 3] = [("OnPastDue", "refuse"), ("Require", "nothing"), ("SuspensionCause", "decision")];
+const UNWRITTEN: [(&str, &str); 4] =
+    [("OnPastDue", "refuse"), ("Require", "nothing"), ("SuspensionCause", "decision"), ("Workload", "service")];
 
 /// All that golden journals say. A value's number is that of its body.
 fn seen(bodies: &[String], entries: &[Entry]) -> Seen {

@@ -23,6 +23,7 @@ async fn parts() -> Vec<(&'static str, String)> {
         ("docs/reference/claims.md", tables::claims()),
         ("docs/reference/cli.md", cli::commands().await),
         ("docs/reference/configuration.md", tables::configuration()),
+        ("docs/reference/controls.md", tables::controls()),
         ("docs/reference/events.md", tables::events()),
         ("docs/reference/metrics.md", tables::metrics()),
         ("docs/reference/reasons.md", tables::reasons()),

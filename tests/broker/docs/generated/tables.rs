@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use carnet::domain::decision::controls::Criterion;
 use carnet::domain::reason::{Class, Reason};
 use carnet::domain::record::{Kind, schema};
+use carnet::domain::registry::framework::Framework;
 use carnet::http::metrics::{Metrics, Socket};
 use serde_json::Value;
 
@@ -132,6 +134,29 @@ pub fn events() -> String {
     let mut page = "| kind | first word, for `kinds` |\n|---|---|\n".to_owned();
     for kind in kinds() {
         page.push_str(&format!("| `{kind}` | `{}` |\n", kind.split('.').next().unwrap_or_default()));
+    }
+    page
+}
+
+/// Every control by framework, and every criterion.
+pub fn controls() -> String {
+    let mut page = String::new();
+    for framework in Framework::ALL {
+        page.push_str(&format!("## {}\n\n| control | asks for | criteria |\n|---|---|---|\n", framework.title()));
+        for control in carnet::domain::decision::controls::controls(framework) {
+            let named = |one: &Criterion| format!("[`{0}`](#{0})", one.name());
+            let criteria: Vec<String> = control.criteria.iter().map(named).collect();
+            let criteria = if criteria.is_empty() { "none: not covered".to_owned() } else { criteria.join(", ") };
+            let also = control.also.map(|also| format!(" ({also} of 1.1)")).unwrap_or_default();
+            page.push_str(&format!("| {}{also} | {} | {criteria} |\n", control.id, control.asks));
+        }
+        page.push('\n');
+    }
+    page.push_str("## Criteria\n\n");
+    for criterion in Criterion::ALL {
+        let (name, says) = (criterion.name(), criterion.says());
+        let (of, query) = (criterion.population(), criterion.query());
+        page.push_str(&format!("### {name}\n\n{says}\n\n*Population:* {of}. *Query:* `GET {query}`\n\n"));
     }
     page
 }
