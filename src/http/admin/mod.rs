@@ -21,7 +21,6 @@ mod answer;
 mod approvals;
 pub mod asked;
 mod certificates;
-mod controls;
 mod describe;
 mod directory;
 mod document;
@@ -36,6 +35,7 @@ mod idempotency;
 pub mod input;
 mod inventory;
 mod issuers;
+mod journal;
 mod keys;
 mod missing;
 mod offboardings;
@@ -77,7 +77,6 @@ fn table() -> Vec<Route> {
         activity::routes(),
         approvals::routes(),
         certificates::routes(),
-        controls::routes(),
         directory::routes(),
         drift::routes(),
         elevations::routes(),
@@ -87,6 +86,7 @@ fn table() -> Vec<Route> {
         offboardings::routes(),
         guardrails::routes(),
         issuers::routes(),
+        journal::routes(),
         keys::routes(),
         passkeys::routes(),
         past::routes(),

@@ -1,6 +1,11 @@
 //! What each control of a framework asks for, in our own words, and the criteria that it holds by.
 
-use super::criterion::Criterion::{self, *};
+use super::criterion::Criterion::{
+    self, ApprovedByTwo, AudiencesApart, BindingsApart, BindingsNameTheCaller, BreakGlassReviewed, ContractInForce,
+    ElevationsApproved, EndedOffboarded, KeysFetchedSafely, LogUnbroken, NoBindingOfPeople, OffboardingsComplete, OwnersKnown,
+    PartnerVerified, ReviewsOnTime, RevocationsListed, ScopesRated, SignalsActedOn, StaticSecretsOnTime, TokensForOneAudience,
+    TokensOnProof, TokensShortLived, TokensWithinRecord,
+};
 use crate::domain::registry::framework::Framework;
 
 /// A control.
