@@ -1,5 +1,7 @@
 //! Offboarding: what ends with its first entry, who says what, what is tried, who signs it off, and what stays.
 
+mod statuses;
+
 use serde_json::{Value, json};
 
 use crate::certificates::{self, enrolled};

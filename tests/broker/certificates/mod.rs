@@ -12,7 +12,7 @@ use crate::cli::program::Program;
 use crate::world::{Options, World, claims, post_form, records, send};
 use tool::Machine;
 
-const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+pub const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 
 /// The usual integration, that may also show a certificate.
 pub fn with_certificates(issuer: &str) -> String {
