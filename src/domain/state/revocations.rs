@@ -9,7 +9,7 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
 use crate::domain::log::revocation::{CutToken, RevocationChange};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::RevocationId;
+use crate::domain::value::names::{IntegrationId, RevocationId};
 use crate::domain::value::text::Text;
 
 impl State {
@@ -71,6 +71,7 @@ impl State {
                     id: id.clone(),
                     target: target.clone(),
                     admitted: self.history.binding(target).cloned(),
+                    integration: self.certified(target),
                     tokens_only: *tokens_only,
                     by: entry.by.clone(),
                     reason: reason.clone(),
@@ -100,6 +101,12 @@ impl State {
                 Effects::judged()
             }
         }
+    }
+
+    /// The integration that a certificate was issued to, if the target is one.
+    fn certified(&self, target: &RevocationTarget) -> Option<IntegrationId> {
+        let RevocationTarget::Certificate { environment, serial } = target else { return None };
+        self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone())
     }
 
     /// Ends what a revocation ends beside tokens.
