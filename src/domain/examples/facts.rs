@@ -79,7 +79,7 @@ fn of(state: &State) -> Value {
         offboardings,
         revocations,
         revoked_tokens,
-        refused,
+        revoked,
         revoked_before,
         // The newest of the lines above, and of the tokens, in the order of their changes.
         recent_cuts: _,
@@ -129,7 +129,7 @@ fn of(state: &State) -> Value {
         "passkeys": passkeys.collect::<Vec<_>>(),
         "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
         "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
-        "refused": refused.keys().collect::<BTreeSet<_>>(),
+        "refused": revoked.keys().filter(|key| state.is_refused(key)).collect::<BTreeSet<_>>(),
         "revokedBefore": revoked_before.iter().collect::<BTreeMap<_, _>>(),
         "staffCuts": staff_cuts,
         "candidates": candidates(state),

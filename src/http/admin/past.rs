@@ -204,7 +204,7 @@ fn show(past: Then, partner: Option<&PartnerName>, then: Timestamp) -> Past {
         subject: approval.subject.clone(),
         version: approval.version,
     });
-    let mut refused: Vec<RevocationKey> = state.refused.keys().cloned().collect();
+    let mut refused: Vec<RevocationKey> = state.revoked.keys().filter(|key| state.is_refused(key)).cloned().collect();
     refused.sort();
     Past {
         time: then,
