@@ -8,7 +8,6 @@ use super::recertification::{DeciderView, DecisionView, RowView, completed, row}
 use crate::broker::Broker;
 use crate::broker::failure::{Failure, Fault};
 use crate::domain::people::actor::{Authorized, Read};
-use crate::domain::reason;
 use crate::domain::registry::recertification::ReviewId;
 use crate::domain::state::State;
 use crate::domain::state::recertification::Done;
@@ -75,7 +74,7 @@ impl Broker {
         let Looked { population, found, waiting } = self.reading.desk.work(look).await?;
         if found.len() > MOST {
             let message = format!("expected a period with at most {MOST} reviews, not {}", found.len());
-            return Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+            return Err(Failure::Faults(vec![Fault::invalid("from", message)]));
         }
         let mut reviews = Vec::with_capacity(found.len());
         let mut people: Vec<ActorView> = Vec::new();

@@ -165,7 +165,7 @@ pub fn kind(text: &str) -> Result<&str, Problem> {
         Some(meant) => format!("there is no kind of entry {shown}; did you mean {meant}?"),
         None => format!("there is no kind of entry {shown}; known are {}", Entry::kinds().collect::<Vec<_>>().join(", ")),
     };
-    Err(Problem::faults(vec![Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
+    Err(Problem::faults(vec![Fault::invalid("kind", message)]))
 }
 
 fn show(past: Then, partner: Option<&PartnerName>, then: Timestamp) -> Past {

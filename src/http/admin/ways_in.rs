@@ -50,7 +50,7 @@ async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfWa
 
 /// Parses a length of time.
 pub fn time(name: &str, text: &str) -> Result<Seconds, Problem> {
-    let message = "expected a length of time such as 24h or 30d".to_owned();
-    let fault = || Fault { at: name.to_owned(), reason: &reason::REQUEST_INVALID, message };
+    let message = "expected a length of time such as 24h or 30d";
+    let fault = || Fault::invalid(name, message);
     Seconds::parse(text).ok_or_else(|| Problem::faults(vec![fault()]))
 }
