@@ -3,15 +3,19 @@
 //! The steps are those of four people with different roles and of a machine, over two partners: they apply, submit, discard, review,
 //! suspend, resume, revoke, lift, close, enrol, remove and cut, and time passes. What decides is the code that runs: permissions,
 //! comparison and conflicts of records, [`Approval::review`], what is stopped, the fold, and the consequences. The order of these in an
-//! operation is written out in [`steps`], as the journal's closures have it.
+//! operation is written out beside [`steps`], as the journal's closures have it.
 //!
 //! [`oracle`] holds the contract: who has to have said yes before something is active, wider, lifted or closed. It reads no slots, no
 //! barred people and no standings of the code. Each state that is reached is held against it.
 
 mod ends;
 mod oracle;
+mod others;
+mod records;
 mod reviews;
 mod steps;
+mod stops;
+mod summary;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
