@@ -2,7 +2,7 @@
 //!
 //! Enter through [`tell`], the task. It reads the journal on from a cursor, as webhooks do, so everything is on record before anybody is
 //! told. [`telling`] says what an entry tells, and whom; the addresses come from records and the people directory when they are needed, so
-//! one that was erased is nobody's. A mail that is not taken is tried again, and given up after a week with an entry of its own.
+//! nothing goes to one that was erased. A mail that the server does not accept is sent again, and dropped after a week with an entry of its own.
 
 mod boxes;
 mod date;

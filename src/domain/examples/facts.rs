@@ -365,7 +365,7 @@ fn revocation(one: &Revocation) -> Value {
         "reason": one.reason, "at": one.at, "entry": one.index, "lift": one.lift, "lifted": one.lifted})
 }
 
-/// The bindings in force, in an order of their own: that of the index is nobody's.
+/// The bindings in force, sorted: the index may hold them in any order.
 fn sorted(state: &State) -> Vec<&Candidate> {
     let mut all: Vec<&Candidate> = state.candidates.all().collect();
     all.sort_by_key(|one| (one.client.clone(), one.environment.clone(), one.binding.clone()));

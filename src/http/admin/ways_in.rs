@@ -30,7 +30,10 @@ impl Filters for OfWaysIn {
         Filter::text("partner", "Of this partner"),
         Filter::text("owner", "Of the person with this address, by the record or by its static secret"),
         Filter::text("endsWithin", "Those that something ends within this time, such as `60d`"),
-        Filter::text("unused", "Those that nobody used for so long, such as `30d`; where nobody can say, it is left out"),
+        Filter::text(
+            "unused",
+            "Those that nobody used for so long, such as `30d`; a way in whose last use is unknown is left out",
+        ),
     ];
 }
 
