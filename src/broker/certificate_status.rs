@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::Broker;
 use super::answers::Answer;
 use super::failure::Failure;
-use crate::domain::credential::certificate::{Authority, Purpose, SERVER_LIFE};
+use crate::domain::credential::certificate::{Authority, Leaf, Purpose, SERVER_LIFE};
 use crate::domain::reason;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Serial};
-use crate::issuance::authority::ocsp::{ANSWER_LIFE, Question, Responder, Status, Unsigned};
+use crate::issuance::authority::ocsp::{ANSWER_LIFE, Question, Responder, Status, Unsigned, says_revoked};
 
 /// The shortest time between two attempts to make a responder.
 ///
@@ -57,6 +57,18 @@ impl Broker {
             self.answers.keep(asked, Answer { seen, signed, authority, responder, der: der.clone() });
         }
         Ok(der)
+    }
+
+    /// Asks the responder of a certificate's authority, as a relying party does, whether it is revoked for good.
+    ///
+    /// `None` if the responder gives no signed answer.
+    pub(super) async fn ask_responder(&self, leaf: &Leaf) -> Option<bool> {
+        let view = self.journal.view();
+        let mut known = view.state.certificates.authorities(&leaf.environment, self.now());
+        let authority = known.find(|authority| authority.kid == leaf.authority)?;
+        let question = Question::about(authority, &leaf.serial)?;
+        let answer = self.certificate_status(&leaf.environment, &question).await.ok()?;
+        says_revoked(&answer, &leaf.serial)
     }
 
     /// The answer to this question, if it was signed within the minute, by a responder in use, for this very state.

@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::pause::Pause;
 use super::{Broker, event};
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::journal::file::replace;
 use crate::outbound::webhook::{Message, Secret};
 use crate::outbound::{FetchUrl, Outbound};
-
-/// The first pause after a failed try. It doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// The most indexes that are kept aside.
 const MOST_ASIDE: usize = 1000;
@@ -113,22 +111,36 @@ impl Receiver {
         self.kinds.is_empty() || self.kinds.iter().any(is)
     }
 
-    /// Moves the cursor past an event of `index`, unless a person moved it meanwhile. `next` is the next event of the same entry.
+    /// Moves the cursor past an event of `index`, and writes it down.
     fn passed(&self, index: u64, next: Option<usize>, aside: bool) {
-        let moved = self.change(|progress| {
-            if progress.moved {
-                return;
-            }
-            (progress.next, progress.part) = next.map_or((index + 1, 0), |next| (index, next));
-            progress.failing = None;
-            // An entry of which several events are given up is replayed once.
-            if aside && progress.aside.len() < MOST_ASIDE && progress.aside.last() != Some(&index) {
-                progress.aside.push(index);
-            }
-        });
-        if moved.is_err() {
+        self.keep(|progress| progress.pass(index, next, aside));
+    }
+
+    /// Moves the cursor past an entry that is not wanted, in memory: a round of entries is written down once.
+    fn passed_over(&self, index: u64) {
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pass(index, None, false);
+    }
+
+    /// Changes the cursor and writes it down, if that can be done.
+    fn keep(&self, change: impl FnOnce(&mut Progress)) {
+        if self.change(change).is_err() {
             // In memory the cursor has moved. After a restart the event may be sent once more.
             tracing::warn!(receiver = self.name, "the cursor of a receiver cannot be written");
+        }
+    }
+}
+
+impl Progress {
+    /// Moves past an event of `index`, unless a person moved the cursor meanwhile. `next` is the next event of the same entry.
+    fn pass(&mut self, index: u64, next: Option<usize>, aside: bool) {
+        if self.moved {
+            return;
+        }
+        (self.next, self.part) = next.map_or((index + 1, 0), |next| (index, next));
+        self.failing = None;
+        // An entry of which several events are given up is replayed once.
+        if aside && self.aside.len() < MOST_ASIDE && self.aside.last() != Some(&index) {
+            self.aside.push(index);
         }
     }
 }
@@ -161,9 +173,7 @@ pub fn look(file: &std::path::Path) -> std::io::Result<Option<Progress>> {
 }
 
 fn write(file: &std::path::Path, progress: &Progress) -> std::io::Result<()> {
-    let next = file.with_extension("next");
-    std::fs::write(&next, serde_json::to_vec(progress)?)?;
-    std::fs::rename(&next, file)
+    replace(file, &serde_json::to_vec(progress)?)
 }
 
 /// Delivers events to one receiver, for as long as the node runs.
@@ -175,6 +185,7 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
         // If the journal does not answer, no event is delivered in this round.
         let entries = broker.journal.changes(from).await.unwrap_or_default();
         let whole = entries.len();
+        let mut passed_over = false;
         for entry in entries {
             if receiver.progress().next > entry.index || receiver.progress().moved {
                 break;
@@ -182,8 +193,12 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
             if receiver.wants(&entry) {
                 send_all(&broker, &receiver, &entry).await;
             } else {
-                receiver.passed(entry.index, None, false);
+                receiver.passed_over(entry.index);
+                passed_over = true;
             }
+        }
+        if passed_over {
+            receiver.keep(|_| {});
         }
         // A person moved the cursor, and the next round begins there.
         if receiver.progress().moved {
@@ -214,7 +229,7 @@ async fn send_all(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
 
 /// Sends one event until it is accepted or given up, or a person moves the cursor. Returns whether it was accepted.
 async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry, part: event::Part<'_>) -> bool {
-    let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let (begun, mut pause) = (Instant::now(), Pause::default());
     let id = event::id(broker.journal.view().state.epoch, entry.index, part);
     loop {
         let outcome = match event::of(broker, entry, part).await {
@@ -243,7 +258,6 @@ async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry, part: e
         if moved {
             return false;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pause.take()).await;
     }
 }

@@ -101,7 +101,7 @@ impl Turned {
         self.missing = true;
     }
 
-    /// The number of requests of an outcome. Requests that could not be looked at are unknown, and nobody knows how many: at least one.
+    /// The number of requests of an outcome. If requests could not be looked at, at least one is unknown.
     pub fn count(&self, turn: Turn) -> u64 {
         let of = self.rows.iter().filter(|((one, _), _)| *one == turn);
         let counted = of.fold(0_u64, |sum, (_, span)| sum.saturating_add(span.count));

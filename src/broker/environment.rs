@@ -41,7 +41,7 @@ impl Broker {
             }
             if confirm != environment.as_str() {
                 let message = format!("expected {environment}: the closing of an environment cannot be taken back");
-                let fault = Fault { at: "confirm".to_owned(), reason: &reason::REQUEST_INVALID, message };
+                let fault = Fault::invalid("confirm", message);
                 return Err(Failure::Faults(vec![fault]));
             }
             let version = Closures::version(environment, known);

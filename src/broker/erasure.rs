@@ -34,15 +34,15 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
-        let fault = |at: String, message: String| Fault { at, reason: &reason::REQUEST_INVALID, message };
         if digests.is_empty() || digests.len() > MOST {
-            return Err(Failure::Faults(vec![fault("digests".to_owned(), format!("expected 1 to {MOST} digests"))]));
+            return Err(Failure::Faults(vec![Fault::invalid("digests", format!("expected 1 to {MOST} digests"))]));
         }
         let named: Vec<TextDigest> = digests.iter().copied().collect();
         let known = self.journal.texts(&named).await?;
         let unknown = named.iter().enumerate().filter(|(_, digest)| !known.contains_key(*digest));
-        let unknown: Vec<Fault> =
-            unknown.map(|(at, digest)| fault(format!("digests[{at}]"), format!("there is no text {digest}"))).collect();
+        let unknown: Vec<Fault> = unknown
+            .map(|(at, digest)| Fault::invalid(format!("digests[{at}]"), format!("there is no text {digest}")))
+            .collect();
         if !unknown.is_empty() {
             return Err(Failure::Faults(unknown));
         }

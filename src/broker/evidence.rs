@@ -176,7 +176,7 @@ impl Broker {
         let from = wanted.from.unwrap_or(to);
         if from > to {
             let message = "expected a first second that is not after the last one, and does not lie ahead".to_owned();
-            return Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+            return Err(Failure::Faults(vec![Fault::invalid("from", message)]));
         }
         let ground = Ground { framework: wanted.framework, period: Period { from, to }, until: view.size };
         let listed = if to == now { self.listed(&view.state, now).await } else { None };

@@ -32,8 +32,8 @@ impl Broker {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
         if evidence.trim().is_empty() {
-            let message = "expected what shows that the secret lives no more".to_owned();
-            return Err(Failure::Faults(vec![Fault { at: "evidence".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+            let message = "expected what shows that the secret lives no more";
+            return Err(Failure::Faults(vec![Fault::invalid("evidence", message)]));
         }
         self.change_by(by, request, |state, now| {
             let (integration, secret) = state.exception(id).ok_or(&reason::NOT_FOUND)?;

@@ -37,6 +37,13 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// Something in a request that is not what was expected there.
+    pub fn invalid(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { at: at.into(), reason: &reason::REQUEST_INVALID, message: message.into() }
+    }
+}
+
 /// The denial of a workload's request.
 #[derive(Debug)]
 pub struct Denied {

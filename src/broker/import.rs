@@ -233,5 +233,5 @@ fn gone(member: &Member, now: Timestamp) -> Option<Member> {
 
 fn fault(line: usize, message: &str) -> Fault {
     // Never the address: it is somebody's, and a fault may be logged.
-    Fault { at: format!("people[{line}]"), reason: &reason::REQUEST_INVALID, message: message.to_owned() }
+    Fault::invalid(format!("people[{line}]"), message)
 }

@@ -36,7 +36,7 @@ pub struct Sought {
     pub owner: Option<String>,
     /// Those that end within this time.
     pub ends_within: Option<Seconds>,
-    /// Those that nobody used for so long. Where nobody can say, it is left out.
+    /// Those that nobody used for so long. A way in whose last use is unknown is left out.
     pub unused: Option<Seconds>,
 }
 

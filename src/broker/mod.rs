@@ -56,6 +56,7 @@ mod offboarding_run;
 pub mod owners;
 pub mod passkey;
 pub mod past;
+mod pause;
 pub mod people;
 pub mod plan;
 pub mod reading;

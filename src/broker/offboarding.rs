@@ -147,7 +147,7 @@ impl Broker {
     ) -> Result<(), Failure> {
         let shows = word.evidence.as_deref().is_some_and(|evidence| !evidence.trim().is_empty());
         if !shows {
-            return Err(fault("evidence", "expected what shows it: a person speaks in the place of the API".to_owned()));
+            return Err(fault("evidence", "expected what shows it: a person speaks in the place of the API"));
         }
         fit(word).map_err(Failure::Faults)?;
         self.change_by(by, request, |state, _now| {
@@ -181,7 +181,7 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         if what.trim().is_empty() {
-            return Err(fault("what", "expected what is there for the integration".to_owned()));
+            return Err(fault("what", "expected what is there for the integration"));
         }
         self.change_by(by, request, |state, _now| {
             let known = state.integrations.get(integration).ok_or(&reason::NOT_FOUND)?;
@@ -288,8 +288,8 @@ impl Broker {
     }
 }
 
-fn fault(at: &str, message: String) -> Failure {
-    Failure::Faults(vec![Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message }])
+fn fault(at: &str, message: impl Into<String>) -> Failure {
+    Failure::Faults(vec![Fault::invalid(at, message)])
 }
 
 /// The case, if it can still change.
@@ -332,17 +332,16 @@ fn said(id: &OffboardingId, on: &Dependency, word: &Removed) -> OffboardingChang
 
 /// Requires a word that can be recorded.
 fn fit(word: &Removed) -> Result<(), Vec<Fault>> {
-    let fault = |at: String, message: &str| Fault { at, reason: &reason::REQUEST_INVALID, message: message.to_owned() };
     let mut faults = Vec::new();
     if word.removed.len() > MOST_REMOVED {
-        faults.push(fault("removed".to_owned(), "expected at most 100 things"));
+        faults.push(Fault::invalid("removed", "expected at most 100 things"));
     }
     let sound = |text: &str| !text.trim().is_empty() && text.chars().count() <= 1000;
     for (at, _) in word.removed.iter().enumerate().filter(|(_, one)| !sound(one)) {
-        faults.push(fault(format!("removed[{at}]"), "expected 1 to 1000 characters"));
+        faults.push(Fault::invalid(format!("removed[{at}]"), "expected 1 to 1000 characters"));
     }
     if word.evidence.as_deref().is_some_and(|evidence| !sound(evidence)) {
-        faults.push(fault("evidence".to_owned(), "expected 1 to 1000 characters"));
+        faults.push(Fault::invalid("evidence", "expected 1 to 1000 characters"));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }

@@ -3,12 +3,13 @@
 //! Enter through [`Broker::run_offboardings`], which a task calls, and each word that may move a case. Every step is an entry, and is found
 //! from the state alone: a crash between two steps loses nothing, and two nodes take none twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Broker;
 use super::cause::Cause;
 use super::dossier::unmade;
 use super::failure::Failure;
+use crate::domain::credential::certificate::Leaf;
 use crate::domain::decision::cut::is_cut;
 use crate::domain::decision::guard::{Guarded, Guards};
 use crate::domain::decision::offboarding::{run_due, signed_off};
@@ -20,7 +21,8 @@ use crate::domain::state::State;
 use crate::domain::state::cut::clients_of;
 use crate::domain::state::offboarding::Case;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::OffboardingId;
+use crate::domain::value::names::{EnvironmentName, KeyId, OffboardingId, Serial};
+use crate::issuance::authority::revoked_in;
 use crate::journal::Unavailable;
 use crate::revocation::Liveness;
 
@@ -158,25 +160,37 @@ impl Broker {
             };
             seen.push(if by_log { listed } else { Err("active") });
         }
+        let of_case = |leaf: &&Leaf| case.covers(&leaf.integration) && now < leaf.ends;
+        let leaves: Vec<&Leaf> = state.certificates.leaves().filter(of_case).collect();
+        let certificates = self.looked_up(&leaves).await;
         let mut trial = Trial::of(case, Guarded { state, guard: &*guard }, now);
         for (issued, seen) in tokens.iter().zip(seen) {
             trial.saw(TestName::Tokens, &issued.environment, issued.jti.as_str(), seen);
         }
-        let mut lists: BTreeMap<(String, String), String> = BTreeMap::new();
-        for leaf in state.certificates.leaves().filter(|leaf| case.covers(&leaf.integration) && now < leaf.ends) {
-            let place = (leaf.environment.to_string(), leaf.authority.to_string());
-            let list = lists.entry(place).or_insert_with(|| {
-                let list = self.revocation_list(&leaf.environment, Some(leaf.authority.as_str()));
-                list.map(|list| list.says).unwrap_or_default()
-            });
-            let listed = list.contains(&format!(" {} revoked", leaf.serial));
-            trial.saw(
-                TestName::Certificates,
-                &leaf.environment,
-                leaf.serial.as_str(),
-                listed.then_some(()).ok_or("not in the list"),
-            );
+        for (leaf, seen) in leaves.iter().zip(certificates) {
+            trial.saw(TestName::Certificates, &leaf.environment, leaf.serial.as_str(), seen);
         }
         Ok(trial.into_tests())
+    }
+    /// Looks each certificate up as a relying party does: in the signed list of its authority, and at the responder.
+    async fn looked_up(&self, leaves: &[&Leaf]) -> Vec<Result<(), &'static str>> {
+        let mut lists: BTreeMap<(&EnvironmentName, &KeyId), BTreeSet<Serial>> = BTreeMap::new();
+        let mut seen = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            let list = lists.entry((&leaf.environment, &leaf.authority)).or_insert_with(|| {
+                let list = self.revocation_list(&leaf.environment, Some(leaf.authority.as_str()));
+                list.ok().and_then(|list| revoked_in(&list.der)).unwrap_or_default()
+            });
+            seen.push(if list.contains(&leaf.serial) {
+                match self.ask_responder(leaf).await {
+                    Some(true) => Ok(()),
+                    Some(false) => Err("not revoked for the responder"),
+                    None => Err("the responder does not answer"),
+                }
+            } else {
+                Err("not in the list")
+            });
+        }
+        seen
     }
 }

@@ -135,7 +135,7 @@ impl Broker {
         let mut copy = self.people.lock().await;
         let directory = &self.newest::<()>(&mut copy).await?.directory;
         let (ids, mut unfit) = owners::resolve(directory, addresses, self.now());
-        // Those whom nobody knows are told once.
+        // One fault for each field: an address that is unknown needs no second one.
         let known = |one: &Unfit| unfit.iter().all(|other| other.at != one.at);
         let more: Vec<Unfit> = owners::ensure(&ids, state).into_iter().filter(known).collect();
         unfit.extend(more);

@@ -50,15 +50,11 @@ impl From<Undecided> for Failure {
         match undecided {
             Undecided::Refused(reason) => Self::Refused(reason),
             Undecided::Unsound(faults) => {
-                let fault = |one: recertification::Unsound| invalid(&one.at, one.message);
+                let fault = |one: recertification::Unsound| Fault::invalid(one.at, one.message);
                 Self::Faults(faults.into_iter().map(fault).collect())
             }
         }
     }
-}
-
-fn invalid(at: &str, message: String) -> Fault {
-    Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message }
 }
 
 impl Broker {
@@ -74,7 +70,7 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Decided, Failure> {
         if said.reason.trim().is_empty() {
-            return Err(Failure::Faults(vec![invalid("reason", "expected the reason for the decision".to_owned())]));
+            return Err(Failure::Faults(vec![Fault::invalid("reason", "expected the reason for the decision")]));
         }
         // What they saw is the card that they were shown last; who never asked for it decides on what it is now.
         let viewed = self.views.of(id, &by.staff().person);
@@ -155,13 +151,13 @@ pub(super) fn unsound(terms: &CampaignTerms, why: &str, now: Timestamp) -> Vec<F
     let (soonest, latest) = CAMPAIGN_DAYS;
     let mut faults = Vec::new();
     if why.trim().is_empty() {
-        faults.push(invalid("reason", "expected the reason for the reviews".to_owned()));
+        faults.push(Fault::invalid("reason", "expected the reason for the reviews"));
     }
     if !terms.select.is_sound() {
-        faults.push(invalid("select", "expected \"all\": true, or a partner, a risk or both".to_owned()));
+        faults.push(Fault::invalid("select", "expected \"all\": true, or a partner, a risk or both"));
     }
     if terms.due < now.plus(Seconds::days(soonest)) || terms.due > now.plus(Seconds::days(latest)) {
-        faults.push(invalid("due", format!("expected a time {soonest} to {latest} days from now")));
+        faults.push(Fault::invalid("due", format!("expected a time {soonest} to {latest} days from now")));
     }
     faults
 }

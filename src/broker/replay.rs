@@ -93,7 +93,7 @@ impl Broker {
         };
         let mut found = desk.work(move || replay.run(&uses)).await?;
         if !is_whole {
-            // Nobody knows how many are missing, and that is no zero.
+            // The number of missing requests is unknown: at least one.
             found.unknown = found.unknown.max(1);
             found.is_short = true;
         }

@@ -117,11 +117,8 @@ impl Broker {
 /// Requires that each environment is configured: a suspension of another one would refuse nothing.
 fn known(environments: &BTreeSet<EnvironmentName>, state: &State) -> Result<(), Failure> {
     let unknown = environments.iter().filter(|environment| state.environment(environment).is_none());
-    let fault = |environment: &EnvironmentName| Fault {
-        at: "environments".to_owned(),
-        reason: &reason::REQUEST_INVALID,
-        message: format!("there is no environment {environment}"),
-    };
+    let fault =
+        |environment: &EnvironmentName| Fault::invalid("environments", format!("there is no environment {environment}"));
     let faults: Vec<Fault> = unknown.map(fault).collect();
     if faults.is_empty() { Ok(()) } else { Err(Failure::Faults(faults)) }
 }

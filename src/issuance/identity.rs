@@ -67,7 +67,7 @@ impl Pending {
             }
         }
         let (der, leaf) = own.ok_or(Unusable("the answer holds no certificate for the key"))?;
-        let (starts, ends) = validity(&leaf).ok_or(Unusable("its validity is none"))?;
+        let (starts, ends) = validity(&leaf).ok_or(Unusable("its validity cannot be read"))?;
         let mut pem = Zeroizing::new(encoded("PRIVATE KEY", &Zeroizing::new(self.key.serialize_der())));
         *pem += &encoded("CERTIFICATE", der);
         for issuing in authorities.iter().filter(|issuing| is_issued_by(&leaf, issuing)) {

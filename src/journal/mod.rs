@@ -47,6 +47,7 @@ mod answers;
 mod archive;
 mod evidence;
 mod fault;
+pub(crate) mod file;
 mod handle;
 mod issued_to;
 pub mod key;

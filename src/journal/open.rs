@@ -261,7 +261,7 @@ async fn proves_loss(past: &Past, note: &str) -> Result<Option<Loss>, OpenFault>
         Compared::Superseded | Compared::Extended => Ok(None),
         Compared::Lost(loss) => Ok(Some(loss)),
         Compared::Unsigned | Compared::Doubtful { .. } => {
-            Err(load::inconsistent(past.size(), "the note beside the anchor is none that this journal signed"))
+            Err(load::inconsistent(past.size(), "this journal did not sign the note beside the anchor"))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::segment::Shelf;
 use super::fault::OpenFault;
-use super::key::kek;
+use super::file;
 use super::scratch::Scratch;
 use super::settings::{Location, Settings};
 use super::sqlite;
@@ -35,7 +35,7 @@ pub async fn open(
         if !may_create {
             return Err(OpenFault::Missing(path));
         }
-        kek::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
+        file::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
     }
     let (writer, reader) = sqlite::open(&path, scratch.is_none(), exists, key).await?;
     Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf: Shelf::of(&path), scratch })

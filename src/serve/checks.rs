@@ -201,7 +201,7 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
         secrets.extend(section.tls.iter().map(|files| ("directory.tls.key".to_owned(), &files.key)));
     }
     for (field, file) in secrets {
-        if crate::journal::key::kek::is_file_open_to_others(file) {
+        if crate::journal::file::is_file_open_to_others(file) {
             let detail = format!("other users of this machine may read or change {}", file.display());
             let fix = format!("chmod 600 {}", file.display());
             found.push(Finding::other(Weight::Warning, "secret files", detail, fix).at(field));

@@ -1,5 +1,8 @@
 //! Offboarding: what ends with its first entry, who says what, what is tried, who signs it off, and what stays.
 
+mod retention;
+mod statuses;
+
 use serde_json::{Value, json};
 
 use crate::certificates::{self, enrolled};
@@ -477,31 +480,6 @@ fn three(issuer: &str) -> String {
         )
         .replacen("        - scope: orders:list\n", "        - scope: orders:list\n      stock-api: [\"stock-api:read\"]\n", 1);
     format!("{}{}{integration}", api("stock-api"), api("prices-api"))
-}
-
-/// What left the database long ago counts as what is still in it: dependencies, their numbers, and the dossier.
-#[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_left_the_database_are_dependencies_too() {
-    let world = World::start().await;
-    let busy = records::busy(&world.partner.issuer);
-    world.onboard(&busy).await;
-    let number = 600_u64;
-    for _ in 0..number {
-        assert_eq!(told(&world, "sandbox").await, "granted");
-    }
-    world.advance(40 * DAY).await;
-    assert_eq!(told(&world, "production").await, "granted");
-    let journal = &world.running.as_ref().expect("runs").broker.journal;
-    let retention = carnet::domain::value::clock::Seconds::days(30);
-    let sealed = journal.archive(retention).await.expect("sealed").expect("a segment");
-    assert_eq!(sealed.until, 512, "two bundles of 256 entries");
-    let id = started(&world).await;
-    let seen = once(&world, &id, "the log is read", |case| waits_for(case).len() == 2).await;
-    let of = |environment: &str| {
-        let mut all = seen["dependencies"].as_array().expect("a list").iter();
-        all.find(|one| one["environment"] == environment).expect("one")["tokens"].as_u64()
-    };
-    assert_eq!((of("sandbox"), of("production")), (Some(number), Some(1)));
 }
 
 /// The same by the program, and a dossier that holds wherever it is read, by our program and by a script that shares no code with it.

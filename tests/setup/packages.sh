@@ -5,17 +5,19 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 locks=$PWD/tests/broker/interop
-tools=$PWD/.tools
+# Several working trees may share one installation by a symbolic link: Python and npm write the real place into what they install.
+tools=$(readlink -f .tools)
+mkdir -p "$tools"
 
-# Two checksums, each written last: an interrupted installation is done again.
-stamp() { sha256sum "$@" | sha256sum; }
+# Checksums of the content alone, so that they are the same in every working tree. Each is written last: an interrupted installation is done
+# again.
+stamp() { cat "$@" | sha256sum; }
 python_stamp=$(stamp "$locks/requirements.txt")
 node_stamp=$(stamp "$locks/requirements.txt" "$locks/package-lock.json")
 
 if [ "$(cat "$tools/python.stamp" 2>/dev/null)" != "$python_stamp" ]; then
     echo "setup: Python and Node packages into .tools/python" >&2
     rm -rf "$tools/python" "$tools/python.stamp"
-    mkdir -p "$tools"
     python3 -m venv "$tools/python"
     "$tools/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
         -r "$locks/requirements.txt" >&2

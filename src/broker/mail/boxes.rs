@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::people::addressee::Addressee;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::journal::file::replace;
 
 /// The time between two digests to one recipient.
 pub const BETWEEN: Seconds = Seconds::hours(1);
@@ -164,9 +165,7 @@ pub fn look(file: &Path) -> std::io::Result<Option<Progress>> {
 /// # Errors
 /// It cannot be written.
 pub fn write(file: &Path, progress: &Progress) -> std::io::Result<()> {
-    let next = file.with_extension("next");
-    std::fs::write(&next, serde_json::to_vec(progress)?)?;
-    std::fs::rename(&next, file)
+    replace(file, &serde_json::to_vec(progress)?)
 }
 
 #[cfg(test)]

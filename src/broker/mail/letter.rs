@@ -14,7 +14,7 @@ pub struct Told {
     pub entry: u64,
     /// The notice.
     pub notice: Notice,
-    /// Those whom nobody can tell.
+    /// Its addressees without an address.
     pub nobody: Vec<Addressee>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Enter through [`tell`], the task. It reads the journal on from a cursor, as webhooks do, so everything is on record before anybody is
 //! told. [`telling`] says what an entry tells, and whom; the addresses come from records and the people directory when they are needed, so
-//! one that was erased is nobody's. A mail that is not taken is tried again, and given up after a week with an entry of its own.
+//! nothing goes to one that was erased. A mail that the server does not accept is sent again, and dropped after a week with an entry of its own.
 
 mod boxes;
 mod date;
@@ -26,15 +26,12 @@ use self::whom::Away;
 use super::Broker;
 use super::cause::Cause;
 use super::event::{self, Part, parts};
+use super::pause::Pause;
 use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::log::mail::MailChange;
 use crate::domain::people::addressee::Addressee;
 use crate::domain::value::clock::Timestamp;
 use crate::outbound::mail::Letter;
-
-/// The first pause after a failed try. It doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How often the journal and the hour are looked at when no change wakes the task.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SCAN_EVERY: Duration = Duration::from_secs(60);
 
 /// The pauses after tries that failed, by recipient.
-type Pauses = HashMap<String, (Instant, Duration)>;
+type Pauses = HashMap<String, (Instant, Pause)>;
 
 /// Tells people, for as long as the node runs.
 pub async fn tell(broker: Broker, mail: Arc<Mail>) {
@@ -137,8 +134,8 @@ async fn post(broker: &Broker, mail: &Mail, pauses: &mut Pauses) {
             }
             Err(fault) => {
                 mail.did(|done| (done.failed, done.last) = (done.failed + 1, Some(fault)));
-                let (_, pause) = pauses.get(&recipient).copied().unwrap_or((Instant::now(), FIRST_PAUSE));
-                pauses.insert(recipient.clone(), (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
+                let (again, pause) = pauses.entry(recipient.clone()).or_insert_with(|| (Instant::now(), Pause::default()));
+                *again = Instant::now() + pause.take();
                 failed(broker, mail, &recipient, &told).await;
                 // The others would wait as long for the same server.
                 if fault.is_of_server() {

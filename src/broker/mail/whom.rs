@@ -14,7 +14,7 @@ use crate::domain::value::text::Text;
 use crate::journal::Unavailable;
 use crate::outbound::mail::is_address;
 
-/// The store is away, or the directory is not as a node of ours left it: nobody is told in this round.
+/// The store is away, or the directory is not as a node of ours left it: no mail is sent in this round.
 #[derive(Clone, Copy, Debug)]
 pub struct Away;
 

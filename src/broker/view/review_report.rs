@@ -15,7 +15,6 @@ use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::recertification::RecertificationChange;
 use crate::domain::people::actor::{Authorized, Read};
-use crate::domain::reason;
 use crate::domain::registry::recertification::ReviewId;
 use crate::domain::state::State;
 use crate::domain::state::recertification::Done;
@@ -146,7 +145,7 @@ impl Looked {
             return Ok(self);
         }
         let message = format!("expected a period with at most {MOST} reviews, not {}", self.found.len());
-        Err(Failure::Faults(vec![Fault { at: "from".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
+        Err(Failure::Faults(vec![Fault::invalid("from", message)]))
     }
 }
 

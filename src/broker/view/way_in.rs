@@ -37,7 +37,7 @@ pub struct WayInView {
     /// When a token was last issued through it, within 400 days.
     #[schema(required)]
     pub last_use: Option<Timestamp>,
-    /// The tokens that tell the last use: of its `binding`, of its `elevation`, or `unknown`, and then nobody can say.
+    /// The tokens that tell the last use: of its `binding`, of its `elevation`, or `unknown`, if the broker does not see it used.
     pub used: &'static str,
     #[schema(required)]
     ends_next: Option<EndsNextView>,

@@ -184,7 +184,7 @@ fn uses(told: &Value) -> Option<Finding> {
     Some(Finding::other(Weight::Warning, "uses", detail, "see its log, and run carnet journal verify"))
 }
 
-/// Mail that fails, and owners whom nobody can tell.
+/// Mail that fails, and owners without an address.
 fn mail(told: &Value) -> Option<Finding> {
     let check = told["checks"].as_array()?.iter().find(|check| check["name"] == "mail")?;
     let detail = check["detail"].as_str()?.to_owned();

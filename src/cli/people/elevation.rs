@@ -20,7 +20,7 @@ use crate::cli::workload::proof::{self, Surroundings};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
-use crate::journal::key::kek::private_folder;
+use crate::journal::file::private_folder;
 
 /// Arguments of `elevate`.
 #[derive(Clone, Debug, clap::Args)]

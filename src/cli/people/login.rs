@@ -1,6 +1,5 @@
 //! `carnet login`: signs a person in at the company's identity provider, in the browser.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,7 +12,7 @@ use crate::cli::shell::context::{self, Context, SignIn};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Reach, given};
 use crate::http::form::Form;
-use crate::journal::key::kek::{private, private_folder};
+use crate::journal::file::{private_folder, replace};
 use crate::server::OsEntropy;
 
 /// Arguments.
@@ -70,11 +69,7 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     if let Some(folder) = file.parent() {
         private_folder(folder).map_err(unwritten)?;
     }
-    let next = file.with_extension("next");
-    let _gone = std::fs::remove_file(&next);
-    let mut written = private(&next).map_err(unwritten)?;
-    written.write_all(token.as_bytes()).map_err(unwritten)?;
-    std::fs::rename(&next, &file).map_err(unwritten)?;
+    replace(&file, token.as_bytes()).map_err(unwritten)?;
     let sign_in = SignIn { issuer, client_id };
     let saved = Context { staff_token_file: Some(file.clone()), sign_in: Some(sign_in), ..places.context() };
     context::write(args.name.as_str(), &saved).map_err(|fault| Failure::new(Exit::Failure, fault.to_string()))?;

@@ -18,7 +18,7 @@ pub struct Inventory {
     /// Only those that something ends within this time
     #[arg(long, value_name = "TIME", value_parser = length)]
     ends_within: Option<Seconds>,
-    /// Only those that nobody used for so long; static secrets are left out, because nobody can say
+    /// Only those that nobody used for so long; static secrets are left out: the broker never sees them used
     #[arg(long, value_name = "TIME", value_parser = length)]
     unused: Option<Seconds>,
     /// Only those of this owner

@@ -25,12 +25,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::key::kek::{is_open_to_others, private, private_folder};
+use crate::journal::file::{is_open_to_others, private_folder, replace};
 
 /// The same for `carnet help status`.
 pub const HELP: &str = "\
@@ -194,22 +194,8 @@ fn store(path: &Path, contexts: &Contexts) -> Result<(), ContextFault> {
     let folder = path.parent().unwrap_or(Path::new("."));
     private_folder(folder).map_err(fault)?;
     let text = toml::to_string(contexts).map_err(|error| fault(io::Error::other(error)))?;
-    let fresh = folder.join(format!(".contexts.{}", std::process::id()));
-    let written = new_file(&fresh).and_then(|mut file| {
-        file.write_all(b"# Written by carnet; see `carnet help status`.\n")?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| fs::rename(&fresh, path));
-    if moved.is_err() {
-        let _left = fs::remove_file(&fresh);
-    }
-    moved.map_err(fault)
-}
-
-fn new_file(path: &Path) -> io::Result<fs::File> {
-    let _stale = fs::remove_file(path);
-    private(path)
+    let content = format!("# Written by carnet; see `carnet help status`.\n{text}");
+    replace(path, content.as_bytes()).map_err(fault)
 }
 
 #[cfg(test)]
@@ -258,7 +244,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("contexts.toml");
-        new_file(&path).expect("a file").write_all(b"current = \"dev\"\n[contexts.dev]\nsevrer = \"x\"\n").expect("written");
+        replace(&path, b"current = \"dev\"\n[contexts.dev]\nsevrer = \"x\"\n").expect("written");
         let ContextFault::Form { line, .. } = read(&path).expect_err("refused") else { panic!("another fault") };
         assert_eq!(line, 3);
     }

@@ -38,9 +38,20 @@ mod tests {
 
     #[test]
     fn a_22_no_cell_of_a_csv_is_a_formula() {
-        for formula in
-            ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "  =1", "\u{ff1d}1", "\u{a0}=1"]
-        {
+        for formula in [
+            "=cmd|' /C calc'!A0",
+            "+1+1",
+            "-2+3",
+            "@SUM(1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\tx",
+            "\0=1",
+            "  =1",
+            "\u{ff1d}1",
+            "\u{a0}=1",
+        ] {
             let text = csv(&["A"], &[vec![formula.to_owned()]]);
             assert!(text.starts_with("\"A\"\r\n\"'") && text.ends_with("\"\r\n"), "{formula:?}: {text:?}");
         }

@@ -2,7 +2,6 @@
 //!
 //! It stores the poll token before it waits, so that neither a time-out nor the end of a job loses it.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use crate::cli::shell::reach::{client, refusal, unanswered};
 use crate::cli::shell::steady::{self, For};
 use crate::cli::shell::url;
 use crate::domain::value::clock::{Clock as _, Seconds};
-use crate::journal::key::kek::{private, private_folder};
+use crate::journal::file::{private_folder, replace};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 use crate::server::SystemClock;
 
@@ -144,10 +143,7 @@ fn keep(kept: &Kept) -> Result<PathBuf, Failure> {
         private_folder(folder).map_err(unwritten)?;
     }
     let text = serde_json::to_vec(kept).map_err(|_| Failure::new(Exit::Failure, "what is kept is no JSON"))?;
-    let next = file.with_extension("next");
-    let _gone = std::fs::remove_file(&next);
-    let written = private(&next).and_then(|mut made| made.write_all(&text)).and_then(|()| std::fs::rename(&next, &file));
-    written.map_err(unwritten)?;
+    replace(&file, &text).map_err(unwritten)?;
     Ok(file)
 }
 

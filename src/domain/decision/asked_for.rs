@@ -1,6 +1,6 @@
 //! What a refusal on record tells of the request: the API that it named, and the network that it came from.
 //!
-//! Enter through [`AskedFor::of`]. A refusal has the checks that were made until one failed, so it may tell neither: then nobody knows.
+//! Enter through [`AskedFor::of`]. A refusal has the checks that were made until one failed, so it may tell neither of them.
 
 use std::net::IpAddr;
 

@@ -329,7 +329,7 @@ fn suspended(
 /// A cause for each revoked key among `keys`.
 fn revoked<'a>(keys: &'a [RevocationKey], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
     keys.iter().filter(|key| state.is_refused(key)).map(|key| {
-        let refusing = state.refused.get(key).into_iter().flatten().filter_map(|id| state.revocations.get(id));
+        let refusing = state.revocations_of(key).filter(|one| one.refuses());
         let first = refusing.min_by_key(|one| one.at);
         let lifted_by = first.filter(|one| one.target.can_be_lifted());
         Cause {

@@ -232,7 +232,7 @@ pub(in crate::domain) fn unrevoked(
     trace: &mut Trace,
 ) -> Result<(), &'static Reason> {
     // Nearly always nothing is revoked, and then no key is spelled.
-    let keys = if state.refused.is_empty() { Vec::new() } else { provenance.keys() };
+    let keys = if state.revoked.is_empty() { Vec::new() } else { provenance.keys() };
     let refused = keys.into_iter().find(|key| state.is_refused(key));
     let refused = refused.or_else(|| principal.barred().cloned());
     trace.ensure("revocations", refused.is_none(), &reason::REVOKED, || {

@@ -13,7 +13,7 @@ use crate::domain::value::scope::Scope;
 use super::uses::{IssuedUse, Tally};
 use super::way::Way;
 
-/// What nobody was issued for so long goes.
+/// A suggestion takes out what was not issued for so long.
 pub const IDLE: Seconds = Seconds::days(90);
 
 /// A proposal.

@@ -70,7 +70,7 @@ pub enum Used {
     Binding(EnvironmentName, BindingName),
     /// Those with a scope that rested on an elevation, since it began.
     Elevation(EnvironmentName, ApiName, ScopeSet, Timestamp),
-    /// Nobody can say: the broker does not see it used.
+    /// None: the broker does not see it used.
     Unknown,
 }
 

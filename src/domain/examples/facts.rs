@@ -79,7 +79,7 @@ fn of(state: &State) -> Value {
         offboardings,
         revocations,
         revoked_tokens,
-        refused,
+        revoked,
         revoked_before,
         // The newest of the lines above, and of the tokens, in the order of their changes.
         recent_cuts: _,
@@ -129,7 +129,7 @@ fn of(state: &State) -> Value {
         "passkeys": passkeys.collect::<Vec<_>>(),
         "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
         "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
-        "refused": refused.keys().collect::<BTreeSet<_>>(),
+        "refused": revoked.keys().filter(|key| state.is_refused(key)).collect::<BTreeSet<_>>(),
         "revokedBefore": revoked_before.iter().collect::<BTreeMap<_, _>>(),
         "staffCuts": staff_cuts,
         "candidates": candidates(state),
@@ -365,7 +365,7 @@ fn revocation(one: &Revocation) -> Value {
         "reason": one.reason, "at": one.at, "entry": one.index, "lift": one.lift, "lifted": one.lifted})
 }
 
-/// The bindings in force, in an order of their own: that of the index is nobody's.
+/// The bindings in force, sorted: the index may hold them in any order.
 fn sorted(state: &State) -> Vec<&Candidate> {
     let mut all: Vec<&Candidate> = state.candidates.all().collect();
     all.sort_by_key(|one| (one.client.clone(), one.environment.clone(), one.binding.clone()));

@@ -86,7 +86,7 @@ kinds! {
             /// The approval that this opens.
             approval: Box<Approval>,
         },
-        /// It was given up: its subject comes back suspended, and what was cut stays cut.
+        /// It was given up: its subject comes back suspended. Tokens and certificates that were cut do not come back.
         #[kind = "offboarding.aborted"]
         Aborted {
             /// The case.

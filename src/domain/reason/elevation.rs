@@ -22,7 +22,7 @@ super::kind::reasons! {
         "The record ties the elevation to a ticket: it is given while the ticket is open, and ends when it is closed.";
         "Reopen the ticket, or name another one in a new request.";
     ELEVATION_TICKET_UNKNOWN = "elevation.ticket-unknown", Busy;
-        "Nobody says whether the ticket is open.";
+        "The ticket system does not say whether the ticket is open.";
         "An elevation that is tied to a ticket counts while the ticket system says so, and not while it does not answer.";
         "Try again; if it lasts, have the operator look at [tickets] and the ticket system.";
     ELEVATION_SIGNATURE = "elevation.signature-missing", Invalid;

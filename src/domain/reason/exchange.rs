@@ -202,15 +202,15 @@ super::kind::reasons! {
         "Renew the contract and apply the new end date.";
     SIGNAL_CONTRACT_ENDED = "signal.contract-ended", Proof;
         "A system outside said that the contract ended.";
-        "What is said of a partner's access by those who know it first ends the access at once; a person looks at it afterwards.";
+        "A sender that knows it first may end the access at once; a person looks at the signal afterwards.";
         "Ask our security team; they resume it if the signal was wrong.";
     SIGNAL_USE_CASE_ENDED = "signal.use-case-ended", Proof;
         "A system outside said that what this access was for is over.";
-        "What is said of a partner's access by those who know it first ends the access at once; a person looks at it afterwards.";
+        "A sender that knows it first may end the access at once; a person looks at the signal afterwards.";
         "Ask our security team; they resume it if the signal was wrong.";
     SIGNAL_ENVIRONMENT_ENDED = "signal.environment-ended", Proof;
         "A system outside said that the partner's environment is gone.";
-        "What is said of a partner's access by those who know it first ends the access at once; a person looks at it afterwards.";
+        "A sender that knows it first may end the access at once; a person looks at the signal afterwards.";
         "Ask our security team; they resume it if the signal was wrong.";
     SIGNAL_COMPROMISED = "signal.compromised", Proof;
         "Somebody said that another may act as this workload.";

@@ -84,7 +84,7 @@ super::kind::reasons! {
     DIRECTORY_LEFT = "directory.left", Conflict;
         "The list lacks another number of people than the request confirms.";
         "People whom the list lacks count as gone only if somebody says how many they are: half a file would end the access of many partners.";
-        "Look whom the list lacks, then send it with --confirm-left NUMBER, over HTTP with confirmLeft; or without it, and nobody counts as gone for that.";
+        "Look at the people that the list lacks, then send it with --confirm-left NUMBER (confirmLeft over HTTP). Without the number the list is taken, and nobody counts as gone.";
     DIRECTORY_UNSOUND = "directory.unsound", Busy;
         "The people directory is not as a node of this server left it.";
         "Somebody changed its rows without the key-encryption key, or put earlier ones back. Nobody may rely on them.";
@@ -95,7 +95,7 @@ super::kind::reasons! {
         "Plan again and look at what is new.";
     RECORD_MANAGED = "record.managed", Conflict;
         "The record is managed in Git, and a person applies no version of it.";
-        "What stands in the files was looked at there; a version that a person applies beside them would be in none of them.";
+        "Versions in the files were reviewed there; a version that a person applies beside them would be in no file.";
         "Change the file, and have the pipeline apply it with the staff token of a machine. To stop something at once, suspend or revoke it.";
     GUARDRAIL_REFUSES = "guardrail.refuses", Conflict;
         "The guardrail would or might have refused tokens of the last 30 days, and the apply does not say how many.";
@@ -135,7 +135,7 @@ super::kind::reasons! {
         "Deny it, and have a version applied that takes something of its own.";
     REVIEW_MISSING = "review.missing", Conflict;
         "The version extends the contract, and an environment was not reviewed within 90 days.";
-        "Whoever extends access for years has looked lately at what it is. The version waits, whoever approved it.";
+        "Nobody extends access for years without a recent review of it. The version waits for the review, also with its approvals.";
         "Have an owner complete the review of each environment that the approval names; it is open while the version waits.";
     REVIEW_NOT_OPEN = "review.not-open", Conflict;
         "The review is not open.";

@@ -21,7 +21,7 @@ super::kind::reasons! {
         "Send it over a connection with the client certificate that it was issued to, or with scheme DPoP and a fresh proof of its key.";
     ACCESS_SCOPE = "access.scope", Access;
         "The token does not have the scope that this request needs.";
-        "What a token may do is in its scope, and nothing else.";
+        "The scope of a token names all that it may do.";
         "Fetch a token with that scope; `carnet elevate` asks for one that the contract allows on request.";
     ACCESS_ENDPOINT = "access.endpoint", Access;
         "The token's endpoint conditions do not admit this method and path.";

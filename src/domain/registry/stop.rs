@@ -5,7 +5,7 @@ use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, RevocationId};
+use crate::domain::value::names::{ApprovalId, IntegrationId, RevocationId};
 use crate::domain::value::text::Text;
 
 /// A revocation and whether it still refuses later exchanges.
@@ -17,6 +17,8 @@ pub struct Revocation {
     pub target: RevocationTarget,
     /// The proofs that the binding admitted when it was revoked, where the target is a binding.
     pub admitted: Option<Admits>,
+    /// The integration whose certificate the target is, where it is one: the certificate itself is forgotten soon after its end.
+    pub integration: Option<IntegrationId>,
     /// Cuts what was issued and refuses nothing later.
     pub tokens_only: bool,
     /// The person or workload that revoked.

@@ -58,9 +58,7 @@ impl About {
                 RevocationTarget::Binding { client, .. } => is_own(&client.to_string()),
                 RevocationTarget::Elevation { elevation, .. } => subjects.contains(elevation.as_str()),
                 RevocationTarget::Issuer { issuer } => issuers.contains(issuer.as_str()),
-                RevocationTarget::Certificate { environment, serial } => {
-                    state.certificates.leaf(environment, serial).is_some_and(|leaf| has(&leaf.integration))
-                }
+                RevocationTarget::Certificate { .. } => revocation.integration.as_ref().is_some_and(has),
                 RevocationTarget::Api { .. }
                 | RevocationTarget::Token { .. }
                 | RevocationTarget::Environment { .. }

@@ -35,8 +35,11 @@ impl State {
     }
 
     fn revoked_at(&self, leaf: &Leaf) -> Option<Timestamp> {
-        let key = leaf.revocation_key();
-        self.revocations.values().find(|revocation| revocation.target.key() == key).map(|revocation| revocation.at)
+        // Nearly always nothing is revoked, and then no key is spelled.
+        if self.revoked.is_empty() {
+            return None;
+        }
+        self.revocations_of(&leaf.revocation_key()).map(|revocation| revocation.at).min()
     }
 
     pub(super) fn apply_certificate(&mut self, entry: Entered<'_>, change: &CertificateChange) -> Effects {

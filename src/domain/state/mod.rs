@@ -178,8 +178,8 @@ pub struct State {
     pub revocations: OrdMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
     pub revoked_tokens: RevokedTokens,
-    /// The revocations that refuse later exchanges, of those not lifted, by their keys.
-    pub refused: HashMap<RevocationKey, OrdSet<RevocationId>>,
+    /// The revocations by their keys, also those that are lifted or cut tokens alone.
+    pub revoked: HashMap<RevocationKey, OrdSet<RevocationId>>,
     /// The lines that cut the tokens with a lower entry. They only move forward.
     pub revoked_before: OrdMap<RevocationKey, u64>,
     /// What the newest changes cut, for the live index.

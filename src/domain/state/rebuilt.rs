@@ -268,7 +268,7 @@ fn from_nothing(state: &State) -> State {
     if let Some(configuration) = &state.configuration {
         fresh.candidates.configure(&configuration.environments);
     }
-    (fresh.barred, fresh.refused) = (Barred::default(), HashMap::default());
+    (fresh.barred, fresh.revoked) = (Barred::default(), HashMap::default());
     for id in state.revocations.keys() {
         fresh.index_revocation(id, None);
     }
@@ -403,7 +403,7 @@ fn ensure_dated(state: &State) {
 struct Said {
     candidates: BTreeSet<String>,
     sources: BTreeSet<String>,
-    refused: BTreeMap<RevocationKey, Vec<RevocationId>>,
+    revoked: BTreeMap<RevocationKey, Vec<RevocationId>>,
     barred: Barred,
     granted: Vec<ApprovalId>,
     conflicts: Vec<Vec<(String, &'static str)>>,
@@ -418,7 +418,7 @@ impl Said {
         Self {
             candidates: state.candidates.all().map(|candidate| format!("{candidate:?}")).collect(),
             sources: state.candidates.sources().iter().map(|source| format!("{source:?}")).collect(),
-            refused: state.refused.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect(),
+            revoked: state.revoked.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect(),
             barred: state.barred.clone(),
             granted: state.granted.iter().cloned().collect(),
             conflicts: conflicts.collect(),

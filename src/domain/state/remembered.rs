@@ -40,7 +40,7 @@ impl State {
         self.history.add_bindings(client, environment, bindings);
         for binding in bindings {
             let key = RevocationKey::binding(client, environment, &binding.name);
-            for id in self.refused.get(&key).cloned().unwrap_or_default() {
+            for id in self.revoked.get(&key).cloned().unwrap_or_default() {
                 self.bar(&id);
             }
         }

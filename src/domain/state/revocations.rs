@@ -9,7 +9,7 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
 use crate::domain::log::revocation::{CutToken, RevocationChange};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::RevocationId;
+use crate::domain::value::names::{IntegrationId, RevocationId};
 use crate::domain::value::text::Text;
 
 impl State {
@@ -36,18 +36,18 @@ impl State {
         revoked.iter().for_each(|id| self.bar(id));
     }
 
-    /// Takes a revocation into the indexes of refusals. `before` is the one that had its id so far.
+    /// Takes a revocation into the indexes. `before` is the one that had its id so far.
     pub(super) fn index_revocation(&mut self, id: &RevocationId, before: Option<&Revocation>) {
         if let Some(key) = before.map(|before| before.target.key())
-            && let Some(refusing) = self.refused.get_mut(&key)
+            && let Some(known) = self.revoked.get_mut(&key)
         {
-            refusing.remove(id);
-            if refusing.is_empty() {
-                self.refused.remove(&key);
+            known.remove(id);
+            if known.is_empty() {
+                self.revoked.remove(&key);
             }
         }
-        if let Some(revocation) = self.revocations.get(id).filter(|revocation| revocation.refuses()) {
-            self.refused.entry(revocation.target.key()).or_default().insert(id.clone());
+        if let Some(revocation) = self.revocations.get(id) {
+            self.revoked.entry(revocation.target.key()).or_default().insert(id.clone());
         }
         self.bar(id);
     }
@@ -71,6 +71,7 @@ impl State {
                     id: id.clone(),
                     target: target.clone(),
                     admitted: self.history.binding(target).cloned(),
+                    integration: self.certified(target),
                     tokens_only: *tokens_only,
                     by: entry.by.clone(),
                     reason: reason.clone(),
@@ -100,6 +101,12 @@ impl State {
                 Effects::judged()
             }
         }
+    }
+
+    /// The integration that a certificate was issued to, if the target is one.
+    fn certified(&self, target: &RevocationTarget) -> Option<IntegrationId> {
+        let RevocationTarget::Certificate { environment, serial } = target else { return None };
+        self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone())
     }
 
     /// Ends what a revocation ends beside tokens.
@@ -165,8 +172,13 @@ impl State {
         self.narrowings.forget_expired(horizon);
     }
 
+    /// The revocations of one target, also those that are lifted or cut tokens alone.
+    pub fn revocations_of(&self, key: &RevocationKey) -> impl Iterator<Item = &Revocation> {
+        self.revoked.get(key).into_iter().flatten().filter_map(|id| self.revocations.get(id))
+    }
+
     /// Whether an unlifted revocation refuses exchanges through `key`.
     pub fn is_refused(&self, key: &RevocationKey) -> bool {
-        self.refused.contains_key(key)
+        self.revocations_of(key).any(Revocation::refuses)
     }
 }

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use crate::broker::failure::Fault;
 use crate::domain::decision::elevation::ElevationRequest;
-use crate::domain::reason;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, Ticket};
@@ -43,7 +42,7 @@ impl Asked {
     pub fn read(self) -> Result<ElevationRequest, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut add = |at: &str, message: &str| {
-            faults.push(Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() });
+            faults.push(Fault::invalid(at, message));
         };
         let number = self.scopes.len();
         let scopes: ScopeSet = self.scopes.into_iter().collect();

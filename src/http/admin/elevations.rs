@@ -25,7 +25,6 @@ use crate::broker::view::elevation::ElevationView;
 use crate::broker::words::{Words, sealed};
 use crate::domain::elevation::{Narrowing, Request};
 use crate::domain::people::actor::{Elevate, Read, Review};
-use crate::domain::reason;
 use crate::domain::registry::approval::Verdict;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
@@ -74,8 +73,7 @@ pub(super) struct Reviewed {
 
 impl Reviewed {
     pub(super) fn narrowing(&self) -> Result<Narrowing, Problem> {
-        let fault =
-            || vec![Fault { at: "duration".to_owned(), reason: &reason::REQUEST_INVALID, message: DURATION.to_owned() }];
+        let fault = || vec![Fault::invalid("duration", DURATION)];
         let duration = self.duration.as_deref().map(|text| Seconds::parse(text).ok_or_else(|| Problem::faults(fault())));
         Ok(Narrowing {
             scopes: self.scopes.as_ref().map(|scopes| scopes.iter().cloned().collect()),
@@ -172,8 +170,8 @@ async fn ask(
     let environments: Vec<EnvironmentName> = shaped(environments)?;
     let asked: Asked = shaped(members.into())?;
     if !are_distinct(&environments) {
-        let message = "expected at least one environment, and none twice".to_owned();
-        let fault = Fault { at: "environments".to_owned(), reason: &reason::REQUEST_INVALID, message };
+        let message = "expected at least one environment, and none twice";
+        let fault = Fault::invalid("environments", message);
         return Err(Problem::faults(vec![fault]));
     }
     if !broker.journal.view().state.integrations.contains_key(&integration) {

@@ -16,7 +16,6 @@ use crate::broker::evidence::Wanted;
 use crate::broker::failure::Fault;
 use crate::broker::view::evidence::EvidenceView;
 use crate::domain::people::actor::{GiveEvidence, Read};
-use crate::domain::reason;
 use crate::domain::registry::framework::Framework;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::journal::bundle::PlainTexts;
@@ -45,7 +44,7 @@ impl Filters for OfEvidence {
 }
 
 fn fault(at: &str, message: &str) -> Problem {
-    Problem::faults(vec![Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() }])
+    Problem::faults(vec![Fault::invalid(at, message)])
 }
 
 const EXPECTED: &str = "expected a day such as 2026-11-30, a time of RFC 3339, or seconds since 1970";

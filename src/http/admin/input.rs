@@ -43,8 +43,8 @@ pub fn shaped<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 fn misshapen(error: &serde_json::Error) -> Problem {
     if error.is_data() {
         let at = format!("line {} column {}", error.line(), error.column());
-        let message = "a member is missing, unknown or of another type".to_owned();
-        Problem::faults(vec![Fault { at, reason: &reason::REQUEST_INVALID, message }])
+        let message = "a member is missing, unknown or of another type";
+        Problem::faults(vec![Fault::invalid(at, message)])
     } else {
         Problem::of(&reason::REQUEST_MALFORMED)
     }

@@ -94,8 +94,8 @@ async fn rotate(
     Sent(wanted): Sent<Rotate>,
 ) -> Result<Created<Key>, Problem> {
     if wanted.alg == Alg::Ps256 {
-        let message = "tokens are signed with ES256, RS256, EdDSA or Ed25519".to_owned();
-        return Err(Problem::faults(vec![Fault { at: "alg".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+        let message = "tokens are signed with ES256, RS256, EdDSA or Ed25519";
+        return Err(Problem::faults(vec![Fault::invalid("alg", message)]));
     }
     let environment = named(&environment)?;
     let request = by.made_for();

@@ -165,7 +165,7 @@ pub fn kind(text: &str) -> Result<&str, Problem> {
         Some(meant) => format!("there is no kind of entry {shown}; did you mean {meant}?"),
         None => format!("there is no kind of entry {shown}; known are {}", Entry::kinds().collect::<Vec<_>>().join(", ")),
     };
-    Err(Problem::faults(vec![Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
+    Err(Problem::faults(vec![Fault::invalid("kind", message)]))
 }
 
 fn show(past: Then, partner: Option<&PartnerName>, then: Timestamp) -> Past {
@@ -204,7 +204,7 @@ fn show(past: Then, partner: Option<&PartnerName>, then: Timestamp) -> Past {
         subject: approval.subject.clone(),
         version: approval.version,
     });
-    let mut refused: Vec<RevocationKey> = state.refused.keys().cloned().collect();
+    let mut refused: Vec<RevocationKey> = state.revoked.keys().filter(|key| state.is_refused(key)).cloned().collect();
     refused.sort();
     Past {
         time: then,

@@ -245,9 +245,7 @@ async fn start(
     Sent(wanted): Sent<Campaign>,
 ) -> Result<Started, Problem> {
     let Campaign { select, due, on_silence, reason } = wanted;
-    let due = last_second(&due).map_err(|message| {
-        Problem::faults(vec![Fault { at: "due".to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() }])
-    })?;
+    let due = last_second(&due).map_err(|message| Problem::faults(vec![Fault::invalid("due", message)]))?;
     let terms = CampaignTerms { select, due, on_silence };
     let reviews::Asked { campaign, approval, covers } = broker.start_reviews(&by.by, &terms, &reason, by.made_for()).await?;
     Ok(Started(CampaignView { id: campaign, approval, covers }))
@@ -306,10 +304,7 @@ impl Filters for OfReport {
 /// `GET /v1/reviews/report`.
 async fn report(State(broker): State<Broker>, by: Admitted<Read>, asked: Asked<OfReport>) -> Result<Json<ReportView>, Problem> {
     let time = |name: &str, read: fn(&str) -> Result<Timestamp, &'static str>| {
-        let told = |message: &str| {
-            let (at, reason) = (name.to_owned(), &reason::REQUEST_INVALID);
-            Problem::faults(vec![Fault { at, reason, message: message.to_owned() }])
-        };
+        let told = |message: &str| Problem::faults(vec![Fault::invalid(name, message)]);
         asked.filters.get(name).map(read).transpose().map_err(told)
     };
     let from = time("from", crate::domain::record::first_second)?;

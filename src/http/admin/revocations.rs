@@ -182,10 +182,8 @@ impl Wanted {
         let token = self.token.as_deref().map(|token| named(token).map(Named::Token)).transpose()?;
         let mut things = self.things();
         let (Some((thing, _, name)), None) = (things.next(), things.next()) else {
-            let message =
-                "name exactly one of token, elevation, binding, api, integration, partner, environment, issuer, certificate, key"
-                    .to_owned();
-            return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
+            let message = "name exactly one of token, elevation, binding, api, integration, partner, environment, issuer, certificate, key";
+            return Err(Problem::faults(vec![Fault::invalid("", message)]));
         };
         Ok(match (thing, token) {
             (Some(thing), _) => Named::Thing(thing, name.clone()),

@@ -95,7 +95,7 @@ pub fn reference(text: Option<&str>) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("expected 1 to {LONGEST_REFERENCE} printable characters without spaces");
-    let fault = crate::broker::failure::Fault { at: "reference".to_owned(), reason: &reason::REQUEST_INVALID, message };
+    let fault = crate::broker::failure::Fault::invalid("reference", message);
     Err(Problem::faults(vec![fault]))
 }
 

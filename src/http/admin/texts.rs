@@ -15,7 +15,6 @@ use super::route::{Route, post};
 use crate::broker::Broker;
 use crate::broker::failure::Fault;
 use crate::domain::people::actor::Erase;
-use crate::domain::reason;
 use crate::domain::value::text::{Text, TextDigest};
 
 /// The routes.
@@ -36,8 +35,8 @@ struct Wanted {
 
 fn digest((at, text): (usize, &String)) -> Result<TextDigest, Fault> {
     let read = Text::try_from(text.clone()).ok().and_then(|text| text.digest());
-    let message = "expected text: and 64 hexadecimal digits".to_owned();
-    read.ok_or_else(|| Fault { at: format!("digests[{at}]"), reason: &reason::REQUEST_INVALID, message })
+    let message = "expected text: and 64 hexadecimal digits";
+    read.ok_or_else(|| Fault::invalid(format!("digests[{at}]"), message))
 }
 
 /// `POST /v1/texts/erase`.

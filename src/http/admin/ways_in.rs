@@ -30,7 +30,10 @@ impl Filters for OfWaysIn {
         Filter::text("partner", "Of this partner"),
         Filter::text("owner", "Of the person with this address, by the record or by its static secret"),
         Filter::text("endsWithin", "Those that something ends within this time, such as `60d`"),
-        Filter::text("unused", "Those that nobody used for so long, such as `30d`; where nobody can say, it is left out"),
+        Filter::text(
+            "unused",
+            "Those that nobody used for so long, such as `30d`; a way in whose last use is unknown is left out",
+        ),
     ];
 }
 
@@ -50,7 +53,7 @@ async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfWa
 
 /// Parses a length of time.
 pub fn time(name: &str, text: &str) -> Result<Seconds, Problem> {
-    let message = "expected a length of time such as 24h or 30d".to_owned();
-    let fault = || Fault { at: name.to_owned(), reason: &reason::REQUEST_INVALID, message };
+    let message = "expected a length of time such as 24h or 30d";
+    let fault = || Fault::invalid(name, message);
     Seconds::parse(text).ok_or_else(|| Problem::faults(vec![fault()]))
 }

@@ -145,8 +145,10 @@ pub fn next(one: &Value) -> String {
         ("approved", "environment") => "It is closed, and never opens again. What was issued there is cut.".to_owned(),
         ("approved", "exception") => "It is closed: it refuses nothing, and may leave the record.".to_owned(),
         ("approved", "guardrail") if one["record"].is_null() => "It was removed or replaced.".to_owned(),
-        ("approved", "lift") => "New tokens can be had again. What was cut stays cut.".to_owned(),
-        ("approved", "resume") => "These suspensions are lifted, and no other. What was cut stays cut.".to_owned(),
+        ("approved", "lift") => "New tokens can be had again. Tokens that were cut do not come back.".to_owned(),
+        ("approved", "resume") => {
+            "These suspensions are lifted, and no other. Tokens that were cut do not come back.".to_owned()
+        }
         ("approved", "review") => "Its reviews are open.".to_owned(),
         ("approved", _) if all(&one["waitsFor"]).next().is_some() => {
             "It comes into force by itself when what it waits for is there.".to_owned()

@@ -266,7 +266,7 @@ fn emails(value: &Value) -> Result<Vec<Email>, Fault> {
     list.iter().filter_map(|value| email(value).transpose()).collect()
 }
 
-/// One address, as an object or as a text. Without a value it is none.
+/// One address, as an object or as a text; `None` if it has no value.
 fn email(value: &Value) -> Result<Option<Email>, Fault> {
     let object = match value {
         Value::String(_) => return Ok(Some(Email { value: text(value)?, kind: None, primary: None })),

@@ -57,7 +57,7 @@ pub fn router(broker: Broker, tokens: Tokens) -> Router {
         .route(&at("/Users/{id}"), get(show).put(replace).patch(change).delete(delete))
         .route(&at("/Groups"), nothing())
         .route(&at("/Groups/{id}"), nothing())
-        // Inside the check of the token: a word of somebody else is none.
+        // Inside the check of the token: only the source itself shows that it is not silent.
         .route_layer(from_fn_with_state(broker.clone(), heard))
         .route_layer(from_fn_with_state(tokens, bearer::pass))
         .with_state(broker)

@@ -51,7 +51,7 @@ async fn taken(here: &Here, headers: &HeaderMap, id: &str, body: &Bytes) -> Resu
     let Said { removed, evidence } = input::body(headers, body)?;
     let endpoint = format!("/offboardings/{id}/acknowledgements");
     let workload = workload(here, headers, proof, &endpoint)?;
-    // Whether there is such a case is nobody's business but those who are asked for a word.
+    // Only the APIs that a case asks may learn that there is such a case.
     let foreign = || Problem::of(&reason::OFFBOARDING_FOREIGN);
     let id: OffboardingId = id.parse().map_err(|_| foreign())?;
     let word = Removed { removed, evidence };

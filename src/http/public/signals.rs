@@ -12,7 +12,6 @@ use serde_json::json;
 use super::Here;
 use super::elevations::{denied_problem, proof, workload};
 use super::held;
-use crate::domain::reason;
 use crate::domain::registry::signal::SignalKind;
 use crate::http::admin::{Problem, input, signals::reference};
 use crate::http::error::no_store;
@@ -39,8 +38,8 @@ async fn sent(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Response
     let said: Said = input::body(headers, body)?;
     reference(said.reference.as_deref())?;
     if said.kind != SignalKind::Compromised {
-        let message = "expected compromised: a workload says nothing else of itself".to_owned();
-        let fault = crate::broker::failure::Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message };
+        let message = "expected compromised: a workload says nothing else of itself";
+        let fault = crate::broker::failure::Fault::invalid("kind", message);
         return Err(Problem::faults(vec![fault]));
     }
     let workload = workload(here, headers, proof, "/signals")?;

@@ -41,7 +41,7 @@ use request::RequestedKey;
 
 pub use bundle::bundle;
 pub use der::{certificates_only, read_certificates_only};
-pub use list::{LIST_LIFE, Revoked};
+pub use list::{LIST_LIFE, Revoked, revoked_in};
 pub use server::{ServerIdentity, ServerKey};
 
 /// The life of a root, and of an issuing certificate under it.

@@ -1,16 +1,16 @@
 //! OCSP (RFC 6960): parses questions about our certificates, and signs the answers.
 //!
 //! Enter through [`Question::read`] and [`Responder::answer`], of a delegated responder. "Good" is only for a certificate
-//! that is on record and not revoked; a certificate that is not on record is "unknown", whoever signed it.
+//! that is on record and not revoked; a certificate that is not on record is "unknown", whoever signed it. [`Question::about`] and
+//! [`says_revoked`] are the other side: the broker asks its own responder as a relying party does.
 
-use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use aws_lc_rs::digest::{self, Algorithm, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use time::OffsetDateTime;
 use yasna::models::ObjectIdentifier;
-use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReaderSeq, DERWriter, Tag};
+use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, DERWriter, Tag};
 
-use super::der::date;
-use super::der::is_framed;
+use super::der::{date, is_framed, serial_number};
 use super::{IssueFault, UnusableKey};
 use crate::domain::credential::certificate::{Authority, Der};
 use crate::domain::state::certificates::LeafEnd;
@@ -37,11 +37,14 @@ const SHA_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 /// ASN.1 NULL, in DER.
 const NULL: [u8; 2] = [5, 0];
 
+/// `certificateHold` (RFC 5280 section 5.3.1).
+const ON_HOLD: i64 = 6;
+
 /// The reason, as in the revocation list: `cessationOfOperation` or `certificateHold` (RFC 5280 section 5.3.1).
 fn reason(end: LeafEnd) -> i64 {
     match end {
         LeafEnd::Revoked(_) => 5,
-        LeafEnd::Held(_) => 6,
+        LeafEnd::Held(_) => ON_HOLD,
     }
 }
 
@@ -146,6 +149,32 @@ impl Question {
         Ok(Self { ids, nonce })
     }
 
+    /// Writes the question about one certificate, without a nonce.
+    ///
+    /// `None` if the authority's certificate cannot be read.
+    pub fn about(authority: &Authority, serial: &Serial) -> Option<Vec<u8>> {
+        let [name, key] = hashes(authority, &SHA256)?;
+        Some(yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_sequence(|writer| {
+                    writer.next().write_sequence_of(|writer| {
+                        writer.next().write_sequence(|writer| {
+                            writer.next().write_sequence(|writer| {
+                                writer.next().write_sequence(|writer| {
+                                    writer.next().write_oid(&ObjectIdentifier::from_slice(SHA_256));
+                                    writer.next().write_null();
+                                });
+                                writer.next().write_bytes(name.as_ref());
+                                writer.next().write_bytes(key.as_ref());
+                                writer.next().write_bigint_bytes(serial_number(serial).as_ref(), true);
+                            });
+                        });
+                    });
+                });
+            });
+        }))
+    }
+
     /// The id of the only certificate that it is about, as bytes, if nothing else of the question is in the answer.
     ///
     /// None with a nonce, for several certificates, or with parameters of the hash: there are any number of such questions about one
@@ -189,15 +218,80 @@ impl CertId {
             SHA_256 => &SHA256,
             _ => return false,
         };
-        let Ok((_, issuing)) = x509_parser::parse_x509_certificate(&authority.issuing.0) else { return false };
-        let hash = |bytes: &[u8]| digest::digest(algorithm, bytes);
-        hash(issuing.subject().as_raw()).as_ref() == self.name
-            && hash(&issuing.public_key().subject_public_key.data).as_ref() == self.key
+        hashes(authority, algorithm).is_some_and(|[name, key]| name.as_ref() == self.name && key.as_ref() == self.key)
     }
 
     fn serial(&self) -> Option<Serial> {
         hex::encode(&self.serial).parse().ok()
     }
+}
+
+/// The hashes of an authority's name and key, by which a question names it.
+fn hashes(authority: &Authority, algorithm: &'static Algorithm) -> Option<[Digest; 2]> {
+    let (_, issuing) = x509_parser::parse_x509_certificate(&authority.issuing.0).ok()?;
+    let hash = |bytes: &[u8]| digest::digest(algorithm, bytes);
+    Some([hash(issuing.subject().as_raw()), hash(&issuing.public_key().subject_public_key.data)])
+}
+
+/// Reads of a signed answer whether this certificate, the only one in it, is revoked for good.
+///
+/// `None` if it is an answer without a signature, or about anything else. The signature is not checked.
+pub fn says_revoked(answer: &[u8], serial: &Serial) -> Option<bool> {
+    let basic = yasna::parse_der(answer, |reader| {
+        reader.read_sequence(|reader| {
+            reader.next().read_enum()?;
+            reader.next().read_tagged(Tag::context(0), |reader| {
+                reader.read_sequence(|reader| {
+                    reader.next().read_oid()?;
+                    reader.next().read_bytes()
+                })
+            })
+        })
+    });
+    let data = yasna::parse_der(&basic.ok()?, |reader| {
+        reader.read_sequence(|reader| {
+            let data = reader.next().read_der()?;
+            // The algorithm, the signature and the responder's certificate.
+            for _ in 0..3 {
+                reader.next().read_der()?;
+            }
+            Ok(data)
+        })
+    });
+    let statuses = yasna::parse_der(&data.ok()?, |reader| {
+        reader.read_sequence(|reader| {
+            // The responder, and the time of the answer.
+            for _ in 0..2 {
+                reader.next().read_der()?;
+            }
+            reader.next().collect_sequence_of(read_status)
+        })
+    });
+    match statuses.ok()?.as_slice() {
+        [(id, revoked)] if id.serial().as_ref() == Some(serial) => Some(*revoked),
+        _ => None,
+    }
+}
+
+/// Parses a SingleResponse: the certificate, and whether it is revoked and not only on hold.
+fn read_status(reader: BERReader<'_, '_>) -> ASN1Result<(CertId, bool)> {
+    reader.read_sequence(|reader| {
+        let id = CertId::of(reader.next().read_der()?)?;
+        let status = reader.next().read_der()?;
+        // The times of this answer and of the next one.
+        for _ in 0..2 {
+            reader.next().read_der()?;
+        }
+        let revoked = yasna::parse_der(&status, |reader| {
+            reader.read_tagged_implicit(Tag::context(1), |reader| {
+                reader.read_sequence(|reader| {
+                    reader.next().read_der()?;
+                    reader.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_enum()))
+                })
+            })
+        });
+        Ok((id, revoked.is_ok_and(|reason| reason != Some(ON_HOLD))))
+    })
 }
 
 impl Responder {
@@ -353,6 +447,41 @@ mod tests {
             writer.next().write_bytes(&[2; 20]);
             writer.next().write_u8(7);
         });
+    }
+
+    /// Our own question names the authority and the certificate, and our own answer is read as it was meant.
+    #[test]
+    fn a_certificate_is_revoked_where_the_answer_says_so_for_good_of_it_alone() {
+        let (serial, other): (Serial, Serial) = ("4".repeat(32).parse().expect("one"), "5".repeat(32).parse().expect("one"));
+        let (authority, key) = authority();
+        let asked =
+            Question::read(&Question::about(&authority, &serial).expect("a question")).unwrap_or_else(|_| panic!("read"));
+        assert!(asked.sole_id().is_some() && asked.authority([&authority].into_iter()).is_some());
+        let responder = Responder::new(authority.issuing.clone(), &key.serialize_der()).unwrap_or_else(|_| panic!("a key"));
+        let now = Timestamp::from_seconds(1_700_000_000).expect("a time");
+        let says = |status: Status| {
+            let known = |asked: &Serial| if *asked == serial { status } else { Status::Good };
+            responder.answer(&asked, &authority, now, known).unwrap_or_else(|_| panic!("an answer"))
+        };
+        let revoked = says(Status::Ended(LeafEnd::Revoked(now)));
+        assert_eq!((says_revoked(&revoked, &serial), says_revoked(&revoked, &other)), (Some(true), None));
+        for status in [Status::Good, Status::Unknown, Status::Ended(LeafEnd::Held(now))] {
+            assert_eq!(says_revoked(&says(status), &serial), Some(false), "{status:?}");
+        }
+        for unsigned in [Unsigned::Malformed, Unsigned::TryLater, Unsigned::Unauthorized] {
+            assert_eq!(says_revoked(&unsigned.der(), &serial), None);
+        }
+    }
+
+    /// An authority whose issuing certificate signed itself, and its key.
+    fn authority() -> (Authority, KeyPair) {
+        let key = KeyPair::generate().expect("a key");
+        let made = rcgen::CertificateParams::new(vec!["issuing.example".to_owned()]).expect("a name").self_signed(&key);
+        let issuing = Der(made.expect("signed").der().to_vec());
+        let ends = Timestamp::from_seconds(1_800_000_000).expect("a time");
+        let (environment, kid) = ("production".parse().expect("a name"), "k".parse().expect("a key"));
+        let sealed = crate::domain::value::digest::Digest::of(b"");
+        (Authority { environment, kid, root: issuing.clone(), issuing, ends, sealed, sealed_root: sealed }, key)
     }
 
     /// Nobody can ask about one certificate in so many ways that its answers fill a memory.

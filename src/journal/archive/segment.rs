@@ -18,6 +18,7 @@ use flate2::write::ZlibEncoder;
 
 use crate::domain::log::archive::Segment;
 use crate::domain::value::digest::Hasher;
+use crate::journal::file;
 use crate::journal::tree::tiles::{self, Tile, WIDTH};
 
 /// Bundles of the largest segment: as many entries as a tile of level 1 is over.
@@ -74,20 +75,8 @@ impl Shelf {
         let mut hash = Hasher::default();
         bundles.pieces(|piece| hash.write_all(piece)).map_err(|cause| self.fault(cause))?;
         let segment = Segment { first: bundles.first, until: bundles.until(), digest: hash.digest() };
-        // The name has the id of this process: another one that seals the same must not touch this file.
-        let next = self.directory.join(format!("next.{}", std::process::id()));
         let path = self.path(&segment);
-        let written = self.make().and_then(|()| {
-            match fs::remove_file(&next) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = crate::journal::key::kek::private(&next)?;
-            bundles.pieces(|piece| file.write_all(piece))?;
-            file.sync_all()?;
-            fs::rename(&next, &path)?;
-            fs::File::open(&self.directory)?.sync_all()
-        });
+        let written = self.make().and_then(|()| file::replace_by(&path, |file| bundles.pieces(|piece| file.write_all(piece))));
         written.map_err(|cause| SegmentFault { path, cause })?;
         self.check(&segment)?;
         Ok(segment)

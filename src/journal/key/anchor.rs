@@ -1,17 +1,18 @@
 //! The anchor: the newest signed checkpoint in a file outside of the database.
 //!
 //! A head that does not extend it was restored, cut or forked, and the node does not start (docs/explanation/journal.md). Written whole
-//! or not at all: a new file, synced, put in the place of the old one, and the directory synced.
+//! or not at all ([`file::replace`]).
 //!
 //! Beside it, with the ending `.lost`, stands a checkpoint that was kept elsewhere and proves that this log lost entries. Such a journal
 //! starts stopped: what the live index holds never keeps a process from starting (S-11), and what it once proved is not forgotten with it.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::signers::Signers;
 use crate::journal::fault::OpenFault;
+use crate::journal::file;
 use crate::journal::tree::note::Checkpoint;
 
 /// The file.
@@ -28,39 +29,21 @@ impl Anchor {
 
     /// Replaces the note. Blocks.
     pub fn write(&self, note: &str) -> io::Result<()> {
-        self.replace(&self.path, note)
+        file::replace(&self.path, note.as_bytes())
     }
 
     /// Keeps the note that proves a loss. Blocks.
     pub fn write_lost(&self, note: &str) -> io::Result<()> {
-        self.replace(&self.lost(), note)
+        file::replace(&self.lost(), note.as_bytes())
     }
 
     /// Forgets the note that proved a loss: the log has all entries again, or was reopened. Blocks.
     pub fn forget_lost(&self) -> io::Result<()> {
-        match fs::remove_file(self.lost()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        file::remove(&self.lost())
     }
 
     fn lost(&self) -> PathBuf {
         self.path.with_extension("lost")
-    }
-
-    fn replace(&self, path: &Path, note: &str) -> io::Result<()> {
-        let next = self.path.with_extension("next");
-        match fs::remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = super::kek::private(&next)?;
-        file.write_all(note.as_bytes())?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&next, path)?;
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     /// The checkpoint in the file, as `signers` let it count; nothing when there is no file.

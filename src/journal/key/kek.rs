@@ -18,6 +18,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::domain::value::clock::Entropy;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, KeyId};
+use crate::journal::file::{is_open_to_others, private, private_folder};
 
 /// Length of the key in bytes.
 const LENGTH: usize = 32;
@@ -218,45 +219,6 @@ impl SealingKey {
         plain.truncate(length);
         Some(plain)
     }
-}
-
-/// A new file that only its owner may read; an error when there is one already.
-pub(crate) fn private(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Makes a folder for its owner alone, and those above it. An existing one stays as it is.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    // A bare file name has the empty path as its folder: the working directory, which is there.
-    if path.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Whether anybody but its owner may read or write a file.
-#[cfg(unix)]
-pub(crate) fn is_open_to_others(file: &fs::Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
-}
-
-/// The same of a file by its name; one that cannot be read counts as closed.
-pub(crate) fn is_file_open_to_others(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| is_open_to_others(&file))
-}
-
-/// Whether anybody but its owner may read or write a file: not known here.
-#[cfg(not(unix))]
-pub(crate) fn is_open_to_others(_: &fs::Metadata) -> bool {
-    false
 }
 
 #[cfg(test)]

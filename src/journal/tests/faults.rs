@@ -255,7 +255,7 @@ async fn the_anchor_follows_each_change_at_once_and_tokens_within_a_second() {
     tokio::time::sleep(Duration::from_millis(1300)).await;
     assert_eq!((anchored().size, anchored().root), (recorded.index() + 1, journal.view().root));
     // An anchor that cannot be written is said, and is made up for.
-    let next = house.directory.path().join("anchor.next");
+    let next = crate::journal::file::beside(&house.directory.path().join("anchor"));
     std::fs::create_dir(&next).expect("in the way");
     record(&journal, "another", "2").await.expect("recorded");
     tokio::time::sleep(Duration::from_millis(1300)).await;

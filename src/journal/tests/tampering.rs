@@ -491,7 +491,8 @@ async fn a_proof_of_a_loss_that_cannot_be_kept_is_said_and_made_up_for() {
     let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
     let size = journal.view().size;
     journal.close().await;
-    let [next, lost] = ["next", "lost"].map(|ending| house.directory.path().join("anchor").with_extension(ending));
+    let lost = house.directory.path().join("anchor.lost");
+    let next = crate::journal::file::beside(&lost);
     for closes in [false, true] {
         put(&house, &older);
         let journal = house.open().await.expect("nothing of its own tells");

@@ -1,7 +1,7 @@
 //! Evidence bundles, as a reader verifies them who has nothing but a key: by our program, and by a script that shares no code with it.
 
 mod hostile;
-mod sample;
+pub mod sample;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

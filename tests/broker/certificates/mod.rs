@@ -12,13 +12,17 @@ use crate::cli::program::Program;
 use crate::world::{Options, World, claims, post_form, records, send};
 use tool::Machine;
 
-const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+pub const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 
 /// The usual integration, that may also show a certificate.
 pub fn with_certificates(issuer: &str) -> String {
+    mutual_tls(&records::usual(issuer))
+}
+
+/// An integration's record, that may also show a certificate.
+pub fn mutual_tls(record: &str) -> String {
     let binding = "      - {name: data-centre, mtls: {}}\n";
-    let usual = records::usual(issuer);
-    let sandbox = usual.replacen(
+    let sandbox = record.replacen(
         "    scopes: {orders-api: [orders:read, orders:write]}",
         &format!("{binding}    scopes: {{orders-api: [orders:read, orders:write]}}"),
         1,

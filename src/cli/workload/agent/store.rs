@@ -2,45 +2,21 @@
 //!
 //! Nobody else can read either.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use crate::domain::value::clock::Entropy;
-use crate::server::OsEntropy;
+use crate::journal::file;
 
-/// Writes `text` to `path`: a new file beside it (mode 0600), synced to disk, then renamed over it.
+/// Writes `text` to `path`, as a whole.
 ///
 /// A link at `path` is replaced, never followed: its target belongs to somebody else.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entropy: &dyn Entropy = &OsEntropy;
-    let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?.to_string_lossy().into_owned();
-    let beside = folder.join(format!(".{name}.{}", entropy.identifier()));
-    let written = fill(&beside, text).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _gone = fs::remove_file(&beside);
-    }
-    written?;
-    // The rename must be on disk too: after a power cut the old file, which may have ended, would be back.
-    fs::File::open(folder)?.sync_all()
-}
-
-fn fill(path: &PathBuf, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file::replace(path, text.as_bytes())
 }
 
 /// Removes the file, if it exists: content that ended must not be sent any more.
 pub fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
+    if let Err(error) = file::remove(path) {
         tracing::error!(file = %path.display(), error = %error.kind(), "a file that has ended cannot be removed");
     }
 }
@@ -48,6 +24,7 @@ pub fn remove(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

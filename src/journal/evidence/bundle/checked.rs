@@ -48,7 +48,7 @@ pub struct BundleReport {
 /// `README.html` is not proved: nothing of it follows from the rest.
 ///
 /// # Errors
-/// The first file that differs, or why the archive is none.
+/// The first file that differs, or the fault of the archive.
 pub fn verify(bytes: &[u8], key: &VerifierKey) -> Result<BundleReport, BundleFault> {
     let Archive { files, stamp } = zip::read(bytes)?;
     let bundle = Bundle { files };

@@ -19,7 +19,7 @@ pub enum BundleFault {
         /// The fault.
         what: String,
     },
-    /// The key is none that verifies the checkpoint of this bundle.
+    /// The key does not verify the checkpoint of this bundle.
     #[error("journal/checkpoint: {0}")]
     Note(NoteFault),
     /// The log has no such entry, or the entry is not before the closing one.

@@ -49,7 +49,7 @@ pub struct Archive<'a> {
     pub stamp: Stamp,
 }
 
-/// Why an archive is none of ours.
+/// Why a file is not an archive of our form.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ZipFault {
     /// More bytes than it may have.
