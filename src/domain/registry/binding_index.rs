@@ -21,7 +21,7 @@ pub struct Entry {
     pub environment: EnvironmentName,
     /// The binding.
     pub binding: BindingName,
-    groups: Box<[Group]>,
+    groups: Arc<[Group]>,
     conditions: Conditions,
 }
 
@@ -120,6 +120,9 @@ impl BindingIndex {
     fn insert(&mut self, mut entry: Entry) -> Standing {
         if let Some(known) = entry.groups.first().and_then(|group| self.groups.get(group)) {
             entry.conditions.share_claims(|claim| known.claim(claim));
+            if let Some(other) = known.first().filter(|other| other.groups == entry.groups) {
+                entry.groups = Arc::clone(&other.groups);
+            }
         }
         let standing = Standing { first: self.next, entry: Arc::new(entry) };
         for (group, place) in standing.places() {
@@ -150,7 +153,7 @@ impl BindingIndex {
         effort: &mut Effort,
         mut counts: impl FnMut(&Entry) -> bool,
     ) -> Result<Option<&Entry>, Exhausted> {
-        for group in &probe.groups {
+        for group in probe.groups.iter() {
             let Some(known) = self.groups.get(group) else { continue };
             let mut meets = |other: &Arc<Entry>, effort: &mut Effort| {
                 Ok(counts(other) && !probe.conditions.is_disjoint(&other.conditions, effort)?)
