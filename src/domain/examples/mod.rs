@@ -96,7 +96,7 @@ impl Examples {
 
     /// A person whose name is known.
     fn named(&self, id: &str) -> Person {
-        Person { iss: staff(), id: id.to_owned(), name: Some(self.text(&format!("{id} of Acme"))) }
+        Person { iss: staff(), id: id.into(), name: Some(self.text(&format!("{id} of Acme"))) }
     }
 
     /// An approval of which nothing optional is set.
@@ -142,5 +142,5 @@ fn staff() -> Issuer {
 
 /// A person whose name is not known.
 fn unnamed(id: &str) -> Person {
-    Person { iss: staff(), id: id.to_owned(), name: None }
+    Person { iss: staff(), id: id.into(), name: None }
 }

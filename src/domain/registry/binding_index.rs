@@ -208,9 +208,9 @@ mod tests {
     fn conditions() -> impl Strategy<Value = Condition> {
         let value = "[ab]{1,3}";
         prop_oneof![
-            3 => value.prop_map(Condition::Equals),
-            2 => proptest::collection::vec(value, 1..4).prop_map(Condition::OneOf),
-            1 => "[ab]{1,2}".prop_map(Condition::Prefix),
+            3 => value.prop_map(|value| Condition::Equals(value.into())),
+            2 => proptest::collection::vec(value.prop_map(Into::into), 1..4).prop_map(Condition::OneOf),
+            1 => "[ab]{1,2}".prop_map(|prefix| Condition::Prefix(prefix.into())),
         ]
     }
 
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn an_entry_is_within_another_that_admits_all_of_it() {
         let equals = |value: &str| Condition::Equals(value.into());
-        let one_of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+        let one_of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).into()).collect());
         let prefix = |value: &str| Condition::Prefix(value.into());
         let wide = [("id", one_of(&["a", "b"])), ("ref", prefix("re"))];
         let within = |environment: &str, matchers: &[(&str, Condition)], audience: Option<&str>| {
@@ -291,7 +291,7 @@ mod tests {
     /// S-2: a change while somebody holds a copy copies what it touches, and nothing is left behind by what went.
     #[test]
     fn a_change_shares_with_copies_what_it_does_not_touch() {
-        let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string()))], None);
+        let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string().into()))], None);
         let mut index = BindingIndex::default();
         for at in 0..100 {
             index.put(entry(
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn many_bindings_of_one_issuer_cost_a_few_steps_each() {
         let of = |at: usize| {
-            let equals = |value: &str| Condition::Equals(value.to_owned());
+            let equals = |value: &str| Condition::Equals(value.into());
             let main = Condition::OneOf(vec!["refs/heads/main".into(), "refs/heads/release".into()]);
             let repository = at.to_string();
             rule(

@@ -20,6 +20,8 @@ pub mod percent;
 pub mod proof_key;
 pub mod quota;
 pub mod scope;
+pub mod seldom;
+pub mod shared;
 pub mod steady;
 pub(crate) mod strict_json;
 pub mod text;

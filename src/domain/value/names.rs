@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::digest::Digest;
+use super::shared::SharedTexts;
 
 /// A name that could not be parsed: what was expected, never what was seen (it may be hostile).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -27,6 +28,11 @@ macro_rules! name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// Takes its text from those that are held once.
+            pub fn share(&mut self, texts: &mut SharedTexts) {
+                texts.share(&mut self.0);
             }
         }
 
