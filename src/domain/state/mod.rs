@@ -223,7 +223,7 @@ impl State {
         let mut by = change.by.clone();
         by.person_mut().into_iter().for_each(|person| person.share(&mut self.texts));
         let entry = Entered { index, at, by: &by };
-        let dated = self.dated_by(entry, &change.what);
+        let dated = self.dated_before(entry, &change.what);
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
             Change::Configuration(change) => self.apply_configuration(entry, change),
