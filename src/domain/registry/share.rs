@@ -11,7 +11,7 @@ use crate::domain::value::shared::SharedTexts;
 impl Integration {
     /// Takes the texts of the names that others have as well from `texts`. The record stays equal to what it was.
     pub fn share(&mut self, texts: &mut SharedTexts) {
-        self.id.partner.share(texts);
+        self.id.share(texts);
         each(&mut self.environments, |name, access| {
             name.share(texts);
             access.share(texts);

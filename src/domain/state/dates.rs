@@ -13,8 +13,8 @@ use crate::domain::value::names::{IntegrationId, Issuer};
 /// The dates of what is in force.
 #[derive(Clone, Debug, Default)]
 pub struct Dates {
-    /// By moment and party: since when it is known. `None` comes before every party, and stands in no key.
-    by_time: OrdMap<(Timestamp, Option<Party>), Timestamp>,
+    /// By moment and party: since when it is known.
+    by_time: OrdMap<(Timestamp, Party), Timestamp>,
     /// The integrations whose records ask that keys of an issuer change.
     by_issuer: OrdMap<Issuer, OrdSet<IntegrationId>>,
     /// The integrations that have no owner any more.
@@ -96,25 +96,24 @@ impl Dates {
     /// The moments whose notice, by so many days before, is due at `now` and may not have been told, in their order.
     pub fn due(&self, days: u32, now: Timestamp) -> impl Iterator<Item = Moment<'_>> {
         let before = Seconds::days(days);
-        let from = self.told.as_ref().map_or((now, None), |told| {
+        let from = self.told.as_ref().map_or((now, Party::least()), |told| {
             let at = told.until.plus(before);
             match &told.last {
-                Some(last) if rank(days) == rank(last.days) => (at, Some(last.date.party())),
-                Some(last) if rank(days) > rank(last.days) => (at, None),
-                Some(_) | None => (at.plus(Seconds(1)), None),
+                Some(last) if rank(days) == rank(last.days) => (at, last.date.party()),
+                Some(last) if rank(days) > rank(last.days) => (at, Party::least()),
+                Some(_) | None => (at.plus(Seconds(1)), Party::least()),
             }
         });
-        let until = (now.plus(before).plus(Seconds(1)), None);
+        let until = (now.plus(before).plus(Seconds(1)), Party::least());
         // A clock that went back leaves nothing between the two.
         let range = (from < until).then(|| self.by_time.range(from..until));
-        let moments = range.into_iter().flatten();
-        moments.filter_map(|((at, party), since)| Some(Moment { at: *at, party: party.as_ref()?, since: *since }))
+        range.into_iter().flatten().map(|((at, party), since)| Moment { at: *at, party, since: *since })
     }
 
     /// Every moment of the index with its party, in their order.
     #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Timestamp, &Party)> {
-        self.by_time.keys().filter_map(|(at, party)| Some((*at, party.as_ref()?)))
+        self.by_time.keys().map(|(at, party)| (*at, party))
     }
 
     /// The first integration whose offboarding opens by itself at `now`, and when it was due.
@@ -134,7 +133,7 @@ impl Dates {
 
     /// Knows the dates of a party from `now` on, in place of those that its records said `before`. Those that stay are known since they were.
     pub(super) fn index(&mut self, party: &Party, before: &Dated, dated: &Dated, now: Timestamp) {
-        let key = |at: Timestamp| (at, Some(party.clone()));
+        let key = |at: Timestamp| (at, party.clone());
         for gone in before.times.iter().filter(|at| !dated.times.contains(at)) {
             self.by_time.remove(&key(*gone));
         }

@@ -3,6 +3,7 @@
 pub mod alg;
 pub mod bounded;
 pub mod claim_text;
+mod client;
 pub mod clock;
 pub mod day;
 pub mod digest;
@@ -11,6 +12,7 @@ pub mod endpoint;
 pub mod hex;
 pub(crate) mod jwk;
 pub(crate) mod jwk_set;
+mod label;
 pub mod names;
 pub mod nearest;
 pub mod network;
