@@ -266,7 +266,7 @@ mod tests {
 
     fn approve(state: &mut State) {
         let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
-        apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
+        apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: [Role::Security].into() });
     }
 
     /// S-1: an approved API is judged against an environment that came before it took force.

@@ -122,7 +122,7 @@ impl Examples {
         Approval {
             requested_by: Actor::Machine(self.named("pipeline")),
             barred: vec![self.named("raj"), unnamed("otto")],
-            slots: vec![Role::Administrator, Role::Auditor, Role::Owner, Role::Reporter, Role::Security],
+            slots: [Role::Administrator, Role::Auditor, Role::Owner, Role::Reporter, Role::Security].into(),
             reviews: [Verdict::Approve, Verdict::Deny].map(|verdict| self.review(verdict)).into(),
             withdrawn: true,
             reason: Some(self.text("the partner moves its workloads")),
@@ -131,7 +131,13 @@ impl Examples {
     }
 
     fn review(&self, verdict: Verdict) -> Review {
-        Review { by: self.named("sven"), verdict, reason: self.text("looked at it"), roles: vec![Role::Security], at: at(60) }
+        Review {
+            by: self.named("sven"),
+            verdict,
+            reason: self.text("looked at it"),
+            roles: [Role::Security].into(),
+            at: at(60),
+        }
     }
 }
 

@@ -172,7 +172,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let reviewed = (kinds, 0..2, 0..3, verdicts).prop_map(|(kind, asked, subject, verdict)| {
         let subject = if kind == "lift" { format!("r{subject}") } else { format!("i{subject}") };
         let (approval, reason, role) = (name(&format!("{kind}-{asked}-{subject}")), "looked at".into(), Role::Security);
-        Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: vec![role] })
+        Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: [role].into() })
     });
     let stopped = (integration_ids(), 0..2, 0..4_u8).prop_map(|(integration, asked, step)| {
         let reason = Text::from("odd");
