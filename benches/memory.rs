@@ -1,7 +1,8 @@
 //! What the state of a broker holds in memory, part by part, with many integrations.
 //!
-//! `cargo bench --bench memory`; `integrations=100000` after `--` sets their number. Each integration is drafted, submitted, reviewed twice
-//! and activated, by changes that are written as an entry and read again, as a start does; no broker runs. Then the parts of the state are
+//! `cargo bench --bench memory`; `integrations=100000` after `--` sets their number. An environment is configured in which reviews count and
+//! offboardings open by themselves. Each integration is drafted, submitted, reviewed twice and activated, by changes that are written as an
+//! entry and read again, as a start does; no broker runs. Then the parts of the state are
 //! given up one by one, and each counts for what was freed with it: what two parts share counts for the one that is given up last. Bytes are
 //! those that were asked of the allocator; RSS is what the process has then.
 
@@ -14,17 +15,23 @@ mod days;
 mod registry;
 
 use std::alloc::System;
+use std::sync::Arc;
 
 use carnet::domain::log::approval::ApprovalChange;
 use carnet::domain::log::change::Attributed;
+use carnet::domain::log::configuration::ConfigurationChange;
 use carnet::domain::log::entry::{ChangeEntry, Entry};
 use carnet::domain::log::integration::IntegrationChange;
 use carnet::domain::people::actor::{Actor, Person, Role};
-use carnet::domain::registry::approval::{Approval, Kind, Opened, Verdict};
-use carnet::domain::registry::integration::Integration;
-use carnet::domain::state::State;
-use carnet::domain::value::clock::{Entropy, Timestamp};
+use carnet::domain::registry::approval::{Approval, Kind, Opened, Review, Verdict};
+use carnet::domain::registry::binding::JwtRule;
+use carnet::domain::registry::environment::{Configuration, Environment, Governance};
+use carnet::domain::registry::integration::{Access, Integration};
+use carnet::domain::state::integration::IntegrationState;
+use carnet::domain::state::{Candidate, State};
+use carnet::domain::value::clock::{Entropy, Seconds, Timestamp};
 use carnet::domain::value::digest::Digest;
+use carnet::domain::value::names::IntegrationId;
 use carnet::domain::value::text::Text;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -35,17 +42,27 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 type Part = (&'static str, fn(&mut State));
 
 /// In an order in which no part is given up before what points into it.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 11] = [
     ("bindings by issuer and claim (admission)", |state| state.candidates = Default::default()),
     ("unique texts and rules in force", |state| state.in_force = Default::default()),
     ("unique texts and rules that wait", |state| state.waiting = Default::default()),
     ("proofs of revoked bindings", |state| state.barred = Default::default()),
     ("what was ever in force", |state| state.history = Default::default()),
+    ("dates", |state| state.dates = Default::default()),
     ("approvals", |state| state.approvals = Default::default()),
-    ("integrations", |state| state.integrations = Default::default()),
+    ("records of integrations", give_up_records),
+    ("integrations besides", |state| state.integrations = Default::default()),
     ("partners", |state| state.partners = Default::default()),
     ("all else", |state| *state = State::default()),
 ];
+
+fn give_up_records(state: &mut State) {
+    let all: Vec<IntegrationId> = state.integrations.keys().cloned().collect();
+    for id in all {
+        let known = state.integrations.get_mut(&id).map(Arc::make_mut);
+        known.into_iter().for_each(|known| known.current = None);
+    }
+}
 
 /// Salts that need not be secret here.
 struct Zeros;
@@ -60,6 +77,7 @@ fn main() {
     let number = std::env::args().find_map(|argument| argument.strip_prefix("integrations=")?.parse().ok()).unwrap_or(100_000);
     let mut fold = Fold { state: State::default(), entries: 0 };
     let begun = std::time::Instant::now();
+    fold.take(ConfigurationChange::Changed(configuration()).by(Actor::Operator));
     for partner in registry::partners(number) {
         registry::verified(&partner).into_iter().for_each(|change| fold.take(change.by(Actor::Operator)));
     }
@@ -69,6 +87,7 @@ fn main() {
     let entries = fold.entries;
     println!("{number} integrations by {entries} changes, folded in {:.1} s", begun.elapsed().as_secs_f64());
     println!("RSS {:.0} MB, peak {:.0} MB", megabytes("VmRSS"), megabytes("VmHWM"));
+    println!("{}", sizes());
     println!("{:<44}{:>8}{:>20}{:>22}", "part", "MB", "bytes of each", "allocations of each");
     let mut state = fold.state;
     let all = Region::new(ALLOCATOR);
@@ -78,6 +97,22 @@ fn main() {
         row(name, &region, number);
     }
     row("all of it", &all, number);
+}
+
+/// What single values take, without what they point to.
+fn sizes() -> String {
+    let of = [
+        ("the state of an integration", size_of::<IntegrationState>()),
+        ("its record", size_of::<Integration>()),
+        ("an environment of it", size_of::<Access>()),
+        ("a rule", size_of::<JwtRule>()),
+        ("an approval", size_of::<Approval>()),
+        ("a review", size_of::<Review>()),
+        ("a binding in force", size_of::<Candidate>()),
+        ("a person", size_of::<Person>()),
+    ];
+    let words: Vec<String> = of.into_iter().map(|(what, size)| format!("{what} {size}")).collect();
+    format!("bytes: {}", words.join(", "))
 }
 
 fn row(name: &str, region: &Region<'_, System>, number: usize) {
@@ -90,6 +125,18 @@ fn row(name: &str, region: &Region<'_, System>, number: usize) {
 
 fn megabytes(name: &str) -> f64 {
     clock::status_kilobytes(std::process::id(), name) as f64 / 1e3
+}
+
+fn configuration() -> Configuration {
+    let environment = Environment {
+        issuer: "https://sts.acme.example/production".parse().expect("an issuer"),
+        max_ttl: Seconds::minutes(10),
+        trust_domain: "production.acme.example".parse().expect("a trust domain"),
+        production: None,
+    };
+    let environments = [("production".parse().expect("a name"), environment)].into();
+    let governance = Governance { reviews: true, offboarding: true, ..Governance::default() };
+    Configuration { environments, staff: Digest::of(b"staff"), signals: Vec::new(), directory: None, governance }
 }
 
 /// A fold of entries.
@@ -132,7 +179,7 @@ impl Fold {
         };
         let review = |role, by| {
             let (verdict, reason) = (Verdict::Approve, "as agreed".into());
-            ApprovalChange::Reviewed { approval: approval.id.clone(), verdict, reason, roles: vec![role] }.by(staff(by))
+            ApprovalChange::Reviewed { approval: approval.id.clone(), verdict, reason, roles: [role].into() }.by(staff(by))
         };
         let reviews = [review(Role::Owner, 1), review(Role::Security, 2)];
         self.take(IntegrationChange::Drafted { record: Box::new(record), reason: None }.by(staff(0)));
@@ -148,7 +195,7 @@ fn seal(text: &mut Text) {
 
 fn person(number: usize) -> Person {
     let name = Some(format!("Person {number}").as_str().into());
-    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id: format!("person-{number}"), name }
+    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id: format!("person-{number}").into(), name }
 }
 
 fn staff(number: usize) -> Actor {

@@ -194,7 +194,7 @@ fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: T
     Ok(SignedIn {
         machine: is_machine(settings, token, &id),
         roles: roles(settings, token)?,
-        person: Person { iss: token.issuer.clone(), id, name: name(token) },
+        person: Person { iss: token.issuer.clone(), id: id.into(), name: name(token) },
         issued,
         expires: token.expires,
         signed_in,

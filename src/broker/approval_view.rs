@@ -199,7 +199,7 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         verdict: review.verdict,
         reason: plain(Some(&review.reason), words),
         at: review.at,
-        roles: review.roles.clone(),
+        roles: review.roles.to_vec(),
     };
     ApprovalView {
         id: approval.id.clone(),
@@ -210,7 +210,7 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         requested_by: words.actor(&approval.requested_by),
         asked: approval.opened.at,
         reason: plain(approval.reason.as_ref(), words),
-        slots: approval.slots.clone(),
+        slots: approval.slots.to_vec(),
         open_slots: approval.open_slots(),
         expires: approval.expires,
         reviews: approval.reviews.iter().map(review).collect(),

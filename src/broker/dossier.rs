@@ -261,7 +261,7 @@ fn version(entry: &ChangeEntry, all: &[ChangeEntry]) -> Option<(String, String)>
 /// Who did something, by an id of the identity provider or a word of ours.
 fn who(actor: &Actor) -> String {
     match actor {
-        Actor::Staff(person) => person.id.clone(),
+        Actor::Staff(person) => person.id.to_string(),
         Actor::Machine(person) => format!("the machine {}", person.id),
         Actor::Workload(integration) => format!("the workload of {integration}"),
         Actor::Api(api) => format!("the workload of {api}"),

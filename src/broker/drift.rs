@@ -89,7 +89,7 @@ pub enum Deed {
     /// Somebody applied a version that is not in force: a draft, or one that waits.
     Waits(Applied),
     /// A review narrowed it.
-    Reviewed(Narrowed),
+    Reviewed(Box<Narrowed>),
     /// It is suspended.
     Suspended(Suspension),
     /// Something of it is revoked.

@@ -235,7 +235,7 @@ fn lacking(state: &State, id: &IntegrationId) -> Vec<(IntegrationId, bool, Owner
     let Some(known) = state.integrations.get(id) else { return Vec::new() };
     let in_force = known.current.as_ref().map(|current| (false, &current.record.owners, known.owners.ids()));
     let held = known.held.as_ref().filter(|held| held.approval.is_some());
-    let waiting = held.map(|held| (true, &held.version.record.owners, known.held_owners.clone()));
+    let waiting = held.map(|held| (true, &held.version.record.owners, known.held_owners()));
     let all = in_force.into_iter().chain(waiting).filter(|(_, _, ids)| !ids.is_complete());
     all.map(|(is_waiting, owners, ids)| (id.clone(), is_waiting, owners.clone(), ids)).collect()
 }

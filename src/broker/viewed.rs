@@ -48,5 +48,5 @@ impl Views {
 }
 
 fn key(review: &ReviewId, person: &Person) -> (ReviewId, String, String) {
-    (review.clone(), person.iss.to_string(), person.id.clone())
+    (review.clone(), person.iss.to_string(), person.id.to_string())
 }

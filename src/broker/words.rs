@@ -32,7 +32,7 @@ impl Words {
     /// A person, with the name unless that was forgotten.
     pub fn person(&self, person: &Person) -> PersonView {
         let name = person.name.as_ref().and_then(|name| self.plain(name)).map(str::to_owned);
-        PersonView { iss: person.iss.clone(), id: person.id.clone(), name, machine: None }
+        PersonView { iss: person.iss.clone(), id: person.id.to_string(), name, machine: None }
     }
 
     /// A person, or another actor.

@@ -73,7 +73,7 @@ fn authorized<P: Permission>(id: &str) -> Authorized<P> {
 }
 
 fn person(id: &str) -> Person {
-    Person { iss: "https://staff.example".parse().expect("an issuer"), id: id.to_owned(), name: None }
+    Person { iss: "https://staff.example".parse().expect("an issuer"), id: id.into(), name: None }
 }
 
 fn leaked() -> Revoke {

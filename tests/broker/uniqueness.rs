@@ -397,7 +397,7 @@ pub async fn collide(world: &World, at: usize, repository: &str) {
             .iter_mut()
             .find(|matcher| matcher.claim.to_string() == "repository_id")
             .expect("a condition");
-        matcher.condition = Condition::Equals(repository.to_owned());
+        matcher.condition = Condition::Equals(repository.into());
         let what = IntegrationChange::Narrowed { record: Box::new(record), reason: None };
         Ok::<_, ()>(Proposal::from(what.by(Actor::Operator)))
     });

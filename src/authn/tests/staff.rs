@@ -62,7 +62,7 @@ impl Company {
 async fn a_staff_token_is_a_person_with_roles() {
     let company = Company::new().await;
     let staff = company.with(json!({})).await.expect("staff");
-    assert_eq!((staff.person.id.as_str(), staff.person.iss.as_str()), ("u1", company.idp.url.as_str()));
+    assert_eq!((&*staff.person.id, staff.person.iss.as_str()), ("u1", company.idp.url.as_str()));
     assert_eq!(staff.roles.into_iter().collect::<Vec<_>>(), [Role::Security]);
     assert!(!staff.machine && !staff.fresh, "nothing shows that a person signed in");
     assert_eq!(staff.person.name.expect("a name").plain(), Some("Jane"));
@@ -120,7 +120,7 @@ async fn the_person_claim_must_be_there() {
     for id in [json!(null), json!(""), json!(5), json!(["a"]), json!("a b"), json!("a\nb"), json!("x".repeat(300))] {
         assert_eq!(company.with(json!({ "oid": id })).await.err(), Some("staff.unauthenticated"), "{id}");
     }
-    assert_eq!(company.with(json!({"oid": "o-1"})).await.expect("staff").person.id, "o-1");
+    assert_eq!(*company.with(json!({"oid": "o-1"})).await.expect("staff").person.id, *"o-1");
     assert!(company.with(json!({"oid": "u1"})).await.expect("staff").machine);
 }
 

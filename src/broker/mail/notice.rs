@@ -81,6 +81,6 @@ pub fn to_partner(partner: &PartnerName, state: &State, (urgency, what): (Urgenc
 
 /// The command that shows an integration.
 pub fn show(id: &IntegrationId) -> String {
-    let IntegrationId { partner, name } = id;
+    let (partner, name) = (&id.partner, &id.name);
     format!("carnet integration show {partner}/{name}")
 }

@@ -85,7 +85,7 @@ struct Named<'s> {
 fn named<'s>(whom: &Addressee, state: &'s State) -> Option<Named<'s>> {
     let known = state.integrations.get(whom.integration()?)?;
     let owners = &known.shown()?.record.owners;
-    let ids = if known.current.is_some() { known.owners.ids() } else { known.held_owners.clone() };
+    let ids = if known.current.is_some() { known.owners.ids() } else { known.held_owners() };
     let (text, person) = match whom {
         Addressee::Business(_) => (&owners.business, ids.business),
         Addressee::Application(_) => (&owners.application, ids.application),

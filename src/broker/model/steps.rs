@@ -95,7 +95,7 @@ pub(super) struct World {
 
 pub(super) fn person(who: Who) -> Person {
     let id = format!("{who:?}").to_lowercase();
-    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id, name: None }
+    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id: id.into(), name: None }
 }
 
 fn staff(who: Who) -> Staff {

@@ -424,7 +424,7 @@ mod tests {
                 approval: asked(record).id,
                 verdict: Verdict::Deny,
                 reason: "no".into(),
-                roles: vec![Role::Security],
+                roles: [Role::Security].into(),
             };
             let replaced = IntegrationChange::Drafted { record: Box::new(record.clone()), reason: None };
             apply(&mut state, if number % 2 == 0 { denied.into() } else { replaced.into() });

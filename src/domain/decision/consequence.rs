@@ -163,7 +163,7 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
             return None;
         }
         let version = approval.version;
-        let owners = state.directory().map(|_| integration.held_owners.clone());
+        let owners = state.directory().map(|_| integration.held_owners());
         match integration.phase() {
             Phase::Active => Some(IntegrationChange::Changed { integration: id, version, owners }.into()),
             Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version, owners }.into()),
@@ -204,7 +204,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     if !state.unreviewed(integration, record, now).is_empty() {
         lacking.push(&reason::REVIEW_MISSING);
     }
-    for unfit in owners::ensure(&integration.held_owners, state) {
+    for unfit in owners::ensure(&integration.held_owners(), state) {
         if !lacking.contains(&unfit.reason) {
             lacking.push(unfit.reason);
         }
@@ -266,7 +266,7 @@ mod tests {
 
     fn approve(state: &mut State) {
         let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
-        apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
+        apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: [Role::Security].into() });
     }
 
     /// S-1: an approved API is judged against an environment that came before it took force.

@@ -429,6 +429,7 @@ impl Examples {
 
     pub(super) fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {
         let (approval, reason) = (parsed(approval), self.text("looks right"));
+        let roles = roles.try_into().expect("few roles");
         story.say(by, ApprovalChange::Reviewed { approval, verdict, reason, roles });
     }
 }

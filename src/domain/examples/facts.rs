@@ -87,7 +87,7 @@ fn of(state: &State) -> Value {
         narrowings: _,
         staff_cuts,
         // A text that what is kept of people shares.
-        issuer_of_people: _,
+        texts: _,
         candidates: _,
         history: _,
         barred: _,
@@ -324,7 +324,7 @@ fn reviews(state: &State) -> Value {
         (
             id.to_string(),
             json!({"places": one.reviews.places().map(place).collect::<Vec<_>>(), "approved": one.reviews.approved,
-            "replaced": one.reviews.replaced, "narrowed": one.reviews.narrowed.as_ref().map(|one| json!([one.review, one.by, one.at])), "ends": ends.collect::<Vec<_>>()}),
+            "replaced": one.reviews.replaced[..], "narrowed": one.reviews.narrowed.as_ref().map(|one| json!([one.review, one.by, one.at])), "ends": ends.collect::<Vec<_>>()}),
         )
     };
     let campaigns =

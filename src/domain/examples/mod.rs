@@ -96,7 +96,7 @@ impl Examples {
 
     /// A person whose name is known.
     fn named(&self, id: &str) -> Person {
-        Person { iss: staff(), id: id.to_owned(), name: Some(self.text(&format!("{id} of Acme"))) }
+        Person { iss: staff(), id: id.into(), name: Some(self.text(&format!("{id} of Acme"))) }
     }
 
     /// An approval of which nothing optional is set.
@@ -122,7 +122,7 @@ impl Examples {
         Approval {
             requested_by: Actor::Machine(self.named("pipeline")),
             barred: vec![self.named("raj"), unnamed("otto")],
-            slots: vec![Role::Administrator, Role::Auditor, Role::Owner, Role::Reporter, Role::Security],
+            slots: [Role::Administrator, Role::Auditor, Role::Owner, Role::Reporter, Role::Security].into(),
             reviews: [Verdict::Approve, Verdict::Deny].map(|verdict| self.review(verdict)).into(),
             withdrawn: true,
             reason: Some(self.text("the partner moves its workloads")),
@@ -131,7 +131,13 @@ impl Examples {
     }
 
     fn review(&self, verdict: Verdict) -> Review {
-        Review { by: self.named("sven"), verdict, reason: self.text("looked at it"), roles: vec![Role::Security], at: at(60) }
+        Review {
+            by: self.named("sven"),
+            verdict,
+            reason: self.text("looked at it"),
+            roles: [Role::Security].into(),
+            at: at(60),
+        }
     }
 }
 
@@ -142,5 +148,5 @@ fn staff() -> Issuer {
 
 /// A person whose name is not known.
 fn unnamed(id: &str) -> Person {
-    Person { iss: staff(), id: id.to_owned(), name: None }
+    Person { iss: staff(), id: id.into(), name: None }
 }

@@ -162,7 +162,7 @@ impl Examples {
         let spiffe = |issuer: &str, keys| JwtRule {
             issuer: parsed(issuer),
             keys,
-            matchers: vec![matcher("sub", Condition::Equals(format!("{issuer}/orders")))],
+            matchers: vec![matcher("sub", Condition::Equals(format!("{issuer}/orders").into()))],
             owner: Vec::new(),
             max_age: None,
             preset: Some(Preset::Spiffe),
@@ -235,7 +235,7 @@ fn workload() -> JwtRule {
         kind: JwtKind::Oidc,
         issuer: parsed(WORKLOADS),
         keys: KeySource::Discovery(parsed(WORKLOADS)),
-        matchers: vec![matcher("repository_id", Condition::Equals("456789".to_owned()))],
+        matchers: vec![matcher("repository_id", Condition::Equals("456789".into()))],
         owner: vec![parsed("repository_id")],
         audience: None,
         algs: vec![Alg::Es256],
@@ -248,15 +248,15 @@ fn workload() -> JwtRule {
 }
 
 fn github() -> JwtRule {
-    let branches = ["refs/heads/main", "refs/heads/release"].map(ToOwned::to_owned).into();
+    let branches = ["refs/heads/main", "refs/heads/release"].map(Into::into).into();
     JwtRule {
         kind: JwtKind::Oidc,
         issuer: parsed("https://ci.globex.example"),
         keys: KeySource::JwksUri("https://ci.globex.example/jwks.json".to_owned()),
         matchers: vec![
-            matcher("repository_id", Condition::Equals("17".to_owned())),
+            matcher("repository_id", Condition::Equals("17".into())),
             matcher("/ref", Condition::OneOf(branches)),
-            matcher("environment", Condition::Prefix("prod".to_owned())),
+            matcher("environment", Condition::Prefix("prod".into())),
         ],
         owner: vec![parsed("repository_id"), parsed("/owner/id")],
         audience: Some(ExtraAudience::Value(parsed("https://globex.example/carnet"))),
@@ -274,7 +274,7 @@ fn kubernetes() -> JwtRule {
         kind: JwtKind::Oidc,
         issuer: parsed("https://cluster.globex.example"),
         keys: KeySource::JwksUri("https://cluster.globex.example/keys".to_owned()),
-        matchers: vec![matcher("/kubernetes.io/serviceaccount/name", Condition::Equals("orders".to_owned()))],
+        matchers: vec![matcher("/kubernetes.io/serviceaccount/name", Condition::Equals("orders".into()))],
         owner: Vec::new(),
         audience: None,
         algs: vec![Alg::Rs256],

@@ -1,7 +1,7 @@
 //! Changes of approvals. An approval is opened by the change that it is about.
 
 use super::kinds::kinds;
-use crate::domain::people::actor::Role;
+use crate::domain::people::roles::Roles;
 use crate::domain::registry::approval::Verdict;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
@@ -19,7 +19,7 @@ kinds! {
             /// The reason.
             reason: Text,
             /// The slots that this review may fill: the reviewer's roles at that moment.
-            roles: Vec<Role>,
+            roles: Roles,
         },
     }
 }

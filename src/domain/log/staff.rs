@@ -22,7 +22,7 @@ impl StaffChange {
     /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
-            Self::Cut { person, .. } => person.id.clone(),
+            Self::Cut { person, .. } => person.id.to_string(),
         }
     }
 

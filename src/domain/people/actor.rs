@@ -5,11 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ApiName, IntegrationId, Issuer};
+use crate::domain::value::shared::SharedTexts;
 use crate::domain::value::text::Text;
 
 /// A human at the company's own identity provider.
@@ -18,7 +20,7 @@ pub struct Person {
     /// The staff issuer.
     pub iss: Issuer,
     /// The value of the claim that names a human in every kind of token (`person_claim`).
-    pub id: String,
+    pub id: Arc<str>,
     /// How the person is called; may be forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
@@ -28,6 +30,12 @@ impl Person {
     /// Whether both are the same human: by issuer and id alone.
     pub fn is(&self, other: &Self) -> bool {
         self.iss == other.iss && self.id == other.id
+    }
+
+    /// Takes issuer and id from the texts that are held once. The name differs in each entry, where it is a digest.
+    pub fn share(&mut self, texts: &mut SharedTexts) {
+        self.iss.share(texts);
+        texts.share(&mut self.id);
     }
 }
 

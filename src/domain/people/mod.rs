@@ -6,3 +6,4 @@ pub mod directory;
 pub mod member;
 pub mod owners;
 pub mod passkey;
+pub mod roles;

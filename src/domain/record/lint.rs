@@ -3,6 +3,7 @@
 //! The rules that refuse stand where they are read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::fault::Faults;
 use super::read::place::join;
@@ -41,7 +42,7 @@ pub(super) fn rule(rule: &JwtRule, at: &str, faults: &mut Faults) {
     }
 }
 
-fn values(condition: &Condition) -> impl Iterator<Item = &String> {
+fn values(condition: &Condition) -> impl Iterator<Item = &Arc<str>> {
     let (one, many) = match condition {
         Condition::Equals(value) | Condition::Prefix(value) => (Some(value), [].as_slice()),
         Condition::OneOf(values) => (None, values.as_slice()),
@@ -81,7 +82,7 @@ fn covering(bindings: &[Binding], effort: &mut Effort) -> Result<BTreeMap<usize,
     for (i, binding) in bindings.iter().enumerate() {
         others.extend(exact(binding).next().is_none().then_some(i));
         for (claim, values) in exact(binding) {
-            let first = values.iter().min().map(|value| (claim, value.as_str()));
+            let first = values.iter().min().map(|value| (claim, &**value));
             first.into_iter().for_each(|key| taking.entry(key).or_default().push(i));
         }
     }
@@ -90,7 +91,7 @@ fn covering(bindings: &[Binding], effort: &mut Effort) -> Result<BTreeMap<usize,
         let lists: Vec<&Vec<usize>> = match exact(wide).next() {
             Some((claim, values)) => {
                 effort.take(values.len())?;
-                values.iter().filter_map(|value| taking.get(&(claim.clone(), value.as_str()))).collect()
+                values.iter().filter_map(|value| taking.get(&(claim.clone(), &**value))).collect()
             }
             None => vec![&others],
         };
@@ -110,7 +111,7 @@ fn covering(bindings: &[Binding], effort: &mut Effort) -> Result<BTreeMap<usize,
 }
 
 /// The claims that a binding compares exactly, with the values that it takes.
-fn exact(binding: &Binding) -> impl Iterator<Item = (Vec<String>, &[String])> {
+fn exact(binding: &Binding) -> impl Iterator<Item = (Vec<String>, &[Arc<str>])> {
     let matchers = match &binding.admits {
         Admits::Jwt(rule) => rule.matchers.as_slice(),
         Admits::Certificate => &[],

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::suspension::Suspension;
 use crate::domain::people::actor::{Actor, Person, Role, Staff};
+use crate::domain::people::roles::Roles;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -31,7 +32,7 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub barred: Vec<Person>,
     /// The roles that must each approve, each by another person.
-    pub slots: Vec<Role>,
+    pub slots: Roles,
     /// When it lapses.
     pub expires: Timestamp,
     /// The reviews so far.
@@ -93,7 +94,7 @@ pub enum Kind {
 
 impl Kind {
     /// The slots that an approval of this kind has.
-    pub fn slots(self) -> Vec<Role> {
+    pub fn slots(self) -> Roles {
         match self {
             Self::Abort
             | Self::Api
@@ -101,9 +102,9 @@ impl Kind {
             | Self::Environment
             | Self::Guardrail
             | Self::Integration
-            | Self::Offboarding => vec![Role::Owner, Role::Security],
+            | Self::Offboarding => [Role::Owner, Role::Security].into(),
             Self::Enrolment | Self::Erasure | Self::Exception | Self::Lift | Self::Partner | Self::Resume | Self::Review => {
-                vec![Role::Security]
+                [Role::Security].into()
             }
         }
     }
@@ -132,7 +133,7 @@ pub struct Review {
     /// Why.
     pub reason: Text,
     /// The slots that it may fill.
-    pub roles: Vec<Role>,
+    pub roles: Roles,
     /// When.
     pub at: Timestamp,
 }
@@ -194,7 +195,7 @@ impl Approval {
     }
 
     /// Whether `staff` may review now, seeing `version`; the roles that the review carries, or why not.
-    pub fn review(&self, staff: &Staff, seen: Digest, now: Timestamp) -> Result<Vec<Role>, &'static Reason> {
+    pub fn review(&self, staff: &Staff, seen: Digest, now: Timestamp) -> Result<Roles, &'static Reason> {
         let person = &staff.person;
         let asked = self.requested_by.person().is_some_and(|asker| asker.is(person));
         if asked || self.barred.iter().any(|barred| barred.is(person)) {
@@ -212,9 +213,9 @@ impl Approval {
             return Err(&reason::APPROVAL_STALE);
         }
         let open = self.open_slots();
-        let roles: Vec<Role> = self.slots.iter().copied().filter(|slot| staff.roles.contains(slot)).collect();
+        let roles = self.slots.only(|slot| staff.roles.contains(&slot));
         // Security approves only as security, also for somebody who is an owner besides (docs/explanation/four-eyes.md).
-        let roles = if roles.contains(&Role::Security) { vec![Role::Security] } else { roles };
+        let roles = if roles.contains(&Role::Security) { [Role::Security].into() } else { roles };
         if roles.iter().any(|role| open.contains(role)) { Ok(roles) } else { Err(&reason::APPROVAL_SLOT) }
     }
 }

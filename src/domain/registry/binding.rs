@@ -16,6 +16,7 @@ use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{Audience, BindingName, Issuer};
+use crate::domain::value::shared::SharedTexts;
 
 /// One way to prove to be the workload.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -147,20 +148,20 @@ pub struct Matcher {
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
     /// Exactly this.
-    Equals(String),
+    Equals(Arc<str>),
     /// Exactly one of these.
-    OneOf(Vec<String>),
+    OneOf(Vec<Arc<str>>),
     /// Begins with this (anchored; at least one character).
-    Prefix(String),
+    Prefix(Arc<str>),
 }
 
 impl Condition {
     /// Whether `value` meets the condition.
     pub fn holds(&self, value: &str) -> bool {
         match self {
-            Self::Equals(want) => want == value,
-            Self::OneOf(wants) => wants.iter().any(|want| want == value),
-            Self::Prefix(want) => !want.is_empty() && value.starts_with(want.as_str()),
+            Self::Equals(want) => **want == *value,
+            Self::OneOf(wants) => wants.iter().any(|want| **want == *value),
+            Self::Prefix(want) => !want.is_empty() && value.starts_with(&**want),
         }
     }
 
@@ -175,11 +176,11 @@ impl Condition {
     /// Whether no value can meet both conditions. The time grows with the sum of both lists.
     pub fn is_disjoint(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Prefix(a), Self::Prefix(b)) => !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()),
+            (Self::Prefix(a), Self::Prefix(b)) => !a.starts_with(&**b) && !b.starts_with(&**a),
             (Self::Prefix(_), _) => other.is_disjoint(self),
             (Self::Equals(value), _) => !other.holds(value),
             (Self::OneOf(a), Self::OneOf(b)) => {
-                let known: HashSet<&String> = a.iter().collect();
+                let known: HashSet<&Arc<str>> = a.iter().collect();
                 b.iter().all(|value| !known.contains(value))
             }
             (Self::OneOf(values), _) => values.iter().all(|value| !other.holds(value)),
@@ -193,11 +194,11 @@ impl Condition {
         match (self, other) {
             (Self::Equals(value), _) => other.holds(value),
             (Self::OneOf(values), Self::OneOf(wide)) => {
-                let known: HashSet<&String> = wide.iter().collect();
+                let known: HashSet<&Arc<str>> = wide.iter().collect();
                 values.iter().all(|value| known.contains(value))
             }
             (Self::OneOf(values), _) => values.iter().all(|value| other.holds(value)),
-            (Self::Prefix(a), Self::Prefix(b)) => !b.is_empty() && a.starts_with(b.as_str()),
+            (Self::Prefix(a), Self::Prefix(b)) => !b.is_empty() && a.starts_with(&**b),
             (Self::Prefix(_), _) => false,
         }
     }
@@ -216,7 +217,7 @@ impl fmt::Display for Condition {
 /// A claim by its name at the top of the claims, or by a JSON Pointer (RFC 6901), which begins with `/`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ClaimPath(String);
+pub struct ClaimPath(Arc<str>);
 
 impl ClaimPath {
     /// The text of the record.
@@ -224,9 +225,14 @@ impl ClaimPath {
         &self.0
     }
 
+    /// Takes its text from those that are held once.
+    pub(super) fn share(&mut self, texts: &mut SharedTexts) {
+        texts.share(&mut self.0);
+    }
+
     /// The claim's value in `claims`, if it is there.
     pub fn find<'a>(&self, claims: &'a serde_json::Value) -> Option<&'a serde_json::Value> {
-        if self.0.starts_with('/') { claims.pointer(&self.0) } else { claims.get(&self.0) }
+        if self.0.starts_with('/') { claims.pointer(&self.0) } else { claims.get(&*self.0) }
     }
 
     /// The steps from the top of the claims: `ref` and `/ref` are one claim (RFC 6901 section 4).
@@ -251,7 +257,7 @@ impl ClaimPath {
 
     fn parts(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let (name, pointer) = match self.0.strip_prefix('/') {
-            None => (Some(Cow::Borrowed(self.0.as_str())), None),
+            None => (Some(Cow::Borrowed(&*self.0)), None),
             Some(pointer) => (None, Some(pointer)),
         };
         let plain = |step: &str| step.replace("~1", "/").replace("~0", "~");
@@ -267,7 +273,7 @@ impl FromStr for ClaimPath {
         if text.is_empty() || text.len() > 256 || !printable || text == "/" {
             return Err("expected a claim name or a JSON Pointer of 1 to 256 characters");
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -280,7 +286,7 @@ impl TryFrom<String> for ClaimPath {
 
 impl From<ClaimPath> for String {
     fn from(path: ClaimPath) -> String {
-        path.0
+        path.0.as_ref().to_owned()
     }
 }
 
@@ -349,7 +355,7 @@ mod tests {
             assert!(!equals.holds(other), "{other}");
         }
         assert!(equals.holds("good.example"));
-        assert!(!Condition::Prefix(String::new()).holds("anything"));
+        assert!(!Condition::Prefix("".into()).holds("anything"));
         assert!(!Condition::Prefix("org-1/".into()).holds("org-123/x"));
     }
 
@@ -362,7 +368,7 @@ mod tests {
         assert!(!Condition::Prefix("x".into()).is_disjoint(&Condition::Prefix("xb".into())));
         assert!(Condition::Prefix("xa".into()).is_within(&Condition::Prefix("x".into())));
         assert!(!Condition::Prefix("x".into()).is_within(&Condition::OneOf(vec!["x".into()])));
-        let of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+        let of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).into()).collect());
         for (other, disjoint, within) in [
             (of(&["c", "d", "e"]), true, false),
             (of(&["c", "b"]), false, false),

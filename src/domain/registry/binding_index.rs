@@ -21,7 +21,7 @@ pub struct Entry {
     pub environment: EnvironmentName,
     /// The binding.
     pub binding: BindingName,
-    groups: Box<[Group]>,
+    groups: Arc<[Group]>,
     conditions: Conditions,
 }
 
@@ -120,6 +120,9 @@ impl BindingIndex {
     fn insert(&mut self, mut entry: Entry) -> Standing {
         if let Some(known) = entry.groups.first().and_then(|group| self.groups.get(group)) {
             entry.conditions.share_claims(|claim| known.claim(claim));
+            if let Some(other) = known.first().filter(|other| other.groups == entry.groups) {
+                entry.groups = Arc::clone(&other.groups);
+            }
         }
         let standing = Standing { first: self.next, entry: Arc::new(entry) };
         for (group, place) in standing.places() {
@@ -150,7 +153,7 @@ impl BindingIndex {
         effort: &mut Effort,
         mut counts: impl FnMut(&Entry) -> bool,
     ) -> Result<Option<&Entry>, Exhausted> {
-        for group in &probe.groups {
+        for group in probe.groups.iter() {
             let Some(known) = self.groups.get(group) else { continue };
             let mut meets = |other: &Arc<Entry>, effort: &mut Effort| {
                 Ok(counts(other) && !probe.conditions.is_disjoint(&other.conditions, effort)?)
@@ -205,9 +208,9 @@ mod tests {
     fn conditions() -> impl Strategy<Value = Condition> {
         let value = "[ab]{1,3}";
         prop_oneof![
-            3 => value.prop_map(Condition::Equals),
-            2 => proptest::collection::vec(value, 1..4).prop_map(Condition::OneOf),
-            1 => "[ab]{1,2}".prop_map(Condition::Prefix),
+            3 => value.prop_map(|value| Condition::Equals(value.into())),
+            2 => proptest::collection::vec(value.prop_map(Into::into), 1..4).prop_map(Condition::OneOf),
+            1 => "[ab]{1,2}".prop_map(|prefix| Condition::Prefix(prefix.into())),
         ]
     }
 
@@ -256,7 +259,7 @@ mod tests {
     #[test]
     fn an_entry_is_within_another_that_admits_all_of_it() {
         let equals = |value: &str| Condition::Equals(value.into());
-        let one_of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+        let one_of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).into()).collect());
         let prefix = |value: &str| Condition::Prefix(value.into());
         let wide = [("id", one_of(&["a", "b"])), ("ref", prefix("re"))];
         let within = |environment: &str, matchers: &[(&str, Condition)], audience: Option<&str>| {
@@ -288,7 +291,7 @@ mod tests {
     /// S-2: a change while somebody holds a copy copies what it touches, and nothing is left behind by what went.
     #[test]
     fn a_change_shares_with_copies_what_it_does_not_touch() {
-        let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string()))], None);
+        let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string().into()))], None);
         let mut index = BindingIndex::default();
         for at in 0..100 {
             index.put(entry(
@@ -319,7 +322,7 @@ mod tests {
     #[test]
     fn many_bindings_of_one_issuer_cost_a_few_steps_each() {
         let of = |at: usize| {
-            let equals = |value: &str| Condition::Equals(value.to_owned());
+            let equals = |value: &str| Condition::Equals(value.into());
             let main = Condition::OneOf(vec!["refs/heads/main".into(), "refs/heads/release".into()]);
             let repository = at.to_string();
             rule(

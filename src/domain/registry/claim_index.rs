@@ -19,7 +19,13 @@ use crate::domain::value::claim_text::compared;
 use crate::domain::value::effort::{Effort, Exhausted};
 
 /// The places of some items, ascending.
-type Places = Arc<[u64]>;
+#[derive(Clone, Debug)]
+enum Places {
+    /// As nearly always, where a value names one workload.
+    One(u64),
+    /// None, or several.
+    Many(Arc<[u64]>),
+}
 
 /// The items that are listed under one claim, by its values.
 type Under = OrdMap<Arc<str>, Places>;
@@ -27,18 +33,47 @@ type Under = OrdMap<Arc<str>, Places>;
 /// The index. Each item has a place, which is also its order.
 #[derive(Clone, Debug)]
 pub struct ClaimIndex<T> {
-    all: OrdMap<u64, Listed<T>>,
+    all: OrdMap<u64, T>,
     /// The number of items that compare a claim exactly, whether or not they are listed under it.
     comparing: HashMap<Arc<str>, usize>,
     keyed: OrdMap<Arc<str>, Under>,
     rest: Places,
 }
 
-/// An item, and the claim that it is listed under.
-#[derive(Clone, Debug)]
-struct Listed<T> {
-    item: T,
-    claim: Option<Arc<str>>,
+impl Default for Places {
+    fn default() -> Self {
+        Self::Many(Arc::default())
+    }
+}
+
+impl Places {
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Many(places) => places,
+        }
+    }
+
+    fn with(&self, place: u64) -> Self {
+        let list = self.as_slice();
+        if list.is_empty() {
+            return Self::One(place);
+        }
+        let (before, after) = list.split_at(list.partition_point(|other| *other < place));
+        Self::Many([before, &[place], after].concat().into())
+    }
+
+    fn without(&self, place: u64) -> Self {
+        let left: Vec<u64> = self.as_slice().iter().copied().filter(|other| *other != place).collect();
+        match left.as_slice() {
+            [one] => Self::One(*one),
+            _ => Self::Many(left.into()),
+        }
+    }
+
+    fn has(&self, place: u64) -> bool {
+        self.as_slice().binary_search(&place).is_ok()
+    }
 }
 
 impl<T> Default for ClaimIndex<T> {
@@ -53,30 +88,30 @@ impl<T: Clone> ClaimIndex<T> {
         let claim = self.claim_for(conditions);
         match &claim {
             Some(claim) => {
-                let under = self.keyed.entry(Arc::clone(claim)).or_default();
                 for value in values(conditions, claim) {
+                    let under = self.keyed.entry(Arc::clone(claim)).or_default();
                     let list = under.entry(Arc::clone(value)).or_default();
-                    *list = with(list, place);
+                    *list = list.with(place);
                 }
             }
-            None => self.rest = with(&self.rest, place),
+            None => self.rest = self.rest.with(place),
         }
         for (claim, _) in conditions.exact() {
             *self.comparing.entry(Arc::clone(claim)).or_default() += 1;
         }
-        self.all.insert(place, Listed { item, claim });
+        self.all.insert(place, item);
     }
 
     /// Takes out the item at `place`. `conditions` are those that it was listed with.
     pub fn remove(&mut self, place: u64, conditions: &Conditions) -> Option<T> {
-        let Listed { item, claim } = self.all.remove(&place)?;
-        match claim {
+        let item = self.all.remove(&place)?;
+        match self.claim_of(place, conditions) {
             Some(claim) => {
                 if let Some(under) = self.keyed.get_mut(&claim) {
                     for value in values(conditions, &claim) {
                         let Some(list) = under.get_mut(value) else { continue };
-                        *list = without(list, place);
-                        if list.is_empty() {
+                        *list = list.without(place);
+                        if list.as_slice().is_empty() {
                             under.remove(value);
                         }
                     }
@@ -85,7 +120,7 @@ impl<T: Clone> ClaimIndex<T> {
                     }
                 }
             }
-            None => self.rest = without(&self.rest, place),
+            None => self.rest = self.rest.without(place),
         }
         for (claim, _) in conditions.exact() {
             let Some(count) = self.comparing.get_mut(claim) else { continue };
@@ -99,7 +134,16 @@ impl<T: Clone> ClaimIndex<T> {
 
     /// The item at `place`, to be changed without its conditions.
     pub fn get_mut(&mut self, place: u64) -> Option<&mut T> {
-        self.all.get_mut(&place).map(|listed| &mut listed.item)
+        self.all.get_mut(&place)
+    }
+
+    /// The claim under which the item at `place` is listed, which has these conditions.
+    ///
+    /// It is looked up where the item goes, so that nothing need remember it as long as the item stays.
+    fn claim_of(&self, place: u64, conditions: &Conditions) -> Option<Arc<str>> {
+        // Under a claim it is listed by each of its values.
+        let list = |claim: &str| self.keyed.get(claim)?.get(values(conditions, claim).next()?);
+        conditions.exact().map(|(claim, _)| claim).find(|claim| list(claim).is_some_and(|list| list.has(place))).cloned()
     }
 
     /// The claim under which an item with these conditions costs look-ups least.
@@ -108,8 +152,10 @@ impl<T: Clone> ClaimIndex<T> {
     fn claim_for(&self, conditions: &Conditions) -> Option<Arc<str>> {
         let cost = |claim: &str, values: &Exact| {
             let under = self.keyed.get(claim);
-            let sharing: usize =
-                values.iter().map(|value| under.and_then(|under| under.get(value)).map_or(0, |list| list.len())).sum();
+            let sharing: usize = values
+                .iter()
+                .map(|value| under.and_then(|under| under.get(value)).map_or(0, |list| list.as_slice().len()))
+                .sum();
             sharing + self.all.len().saturating_sub(self.comparing.get(claim).copied().unwrap_or_default())
         };
         let (claim, _) = conditions.exact().min_by_key(|(claim, values)| cost(claim, values))?;
@@ -120,6 +166,11 @@ impl<T: Clone> ClaimIndex<T> {
 }
 
 impl<T> ClaimIndex<T> {
+    /// The item with the least place.
+    pub fn first(&self) -> Option<&T> {
+        self.all.get_min().map(|(_, item)| item)
+    }
+
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -132,12 +183,12 @@ impl<T> ClaimIndex<T> {
 
     /// The item at `place`.
     pub fn get(&self, place: u64) -> Option<&T> {
-        self.all.get(&place).map(|listed| &listed.item)
+        self.all.get(&place)
     }
 
     /// Each item with its place, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.all.iter().map(|(place, listed)| (*place, &listed.item))
+        self.all.iter().map(|(place, item)| (*place, item))
     }
 
     /// The items whose conditions `claims` can meet, in their order: every one that they meet, and few others.
@@ -146,8 +197,8 @@ impl<T> ClaimIndex<T> {
     pub fn meeting(&self, claims: &Value) -> Vec<(u64, &T)> {
         let seen = |claim: &str| claims.pointer(claim).and_then(|value| compared(value).ok());
         let lists = self.keyed.iter().filter_map(|(claim, under)| under.get(&*seen(claim)?));
-        let mut places: Vec<u64> = lists.flat_map(|list| list.iter().copied()).collect();
-        places.extend_from_slice(&self.rest);
+        let mut places: Vec<u64> = lists.flat_map(|list| list.as_slice().iter().copied()).collect();
+        places.extend_from_slice(self.rest.as_slice());
         places.sort_unstable();
         places.into_iter().filter_map(|place| Some((place, self.get(place)?))).collect()
     }
@@ -157,13 +208,13 @@ impl<T> ClaimIndex<T> {
     /// An item that is listed under a claim contains conditions that compare the same claim exactly, with values that it takes. So one of
     /// those values finds it.
     pub fn around(&self, narrow: &Conditions) -> Vec<(u64, &T)> {
-        let mut places: Vec<u64> = self.rest.to_vec();
+        let mut places: Vec<u64> = self.rest.as_slice().to_vec();
         for (claim, under) in &self.keyed {
             for set in narrow.exact_on(claim) {
                 match set.iter().next() {
-                    Some(value) => places.extend(under.get(value).into_iter().flat_map(|list| list.iter())),
+                    Some(value) => places.extend(under.get(value).into_iter().flat_map(Places::as_slice)),
                     // No value at all is within any values.
-                    None => places.extend(under.values().flat_map(|list| list.iter())),
+                    None => places.extend(under.values().flat_map(Places::as_slice)),
                 }
             }
         }
@@ -184,8 +235,8 @@ impl<T> ClaimIndex<T> {
         effort: &mut Effort,
         meets: &mut dyn FnMut(&T, &mut Effort) -> Result<bool, Exhausted>,
     ) -> Result<Option<&T>, Exhausted> {
-        let mut first = |list: &[u64], effort: &mut Effort| {
-            for item in list.iter().filter_map(|place| self.get(*place)) {
+        let mut first = |list: &Places, effort: &mut Effort| {
+            for item in list.as_slice().iter().filter_map(|place| self.get(*place)) {
                 effort.take(1)?;
                 if meets(item, effort)? {
                     return Ok(Some(item));
@@ -223,13 +274,16 @@ fn values<'c>(conditions: &'c Conditions, claim: &str) -> impl Iterator<Item = &
     conditions.exact_on(claim).take(1).flat_map(Exact::iter)
 }
 
-fn with(list: &Places, place: u64) -> Places {
-    let at = list.partition_point(|other| *other < place);
-    list.iter().take(at).copied().chain([place]).chain(list.iter().skip(at).copied()).collect()
-}
-
-fn without(list: &Places, place: u64) -> Places {
-    list.iter().copied().filter(|other| *other != place).collect()
+#[cfg(test)]
+impl Places {
+    /// Whether nobody made a copy of either.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(one), Self::One(other)) => one == other,
+            (Self::Many(one), Self::Many(other)) => Arc::ptr_eq(one, other),
+            (Self::One(_), Self::Many(_)) | (Self::Many(_), Self::One(_)) => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -238,6 +292,6 @@ impl<T> ClaimIndex<T> {
     pub(super) fn shared_with(&self, other: &Self) -> (usize, usize) {
         let lists = |index: &Self| -> Vec<Places> { index.keyed.values().flat_map(|under| under.values().cloned()).collect() };
         let (ours, theirs) = (lists(self), lists(other));
-        (ours.iter().filter(|list| theirs.iter().any(|other| Arc::ptr_eq(list, other))).count(), ours.len())
+        (ours.iter().filter(|list| theirs.iter().any(|other| list.is_same(other))).count(), ours.len())
     }
 }

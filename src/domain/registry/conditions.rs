@@ -20,7 +20,7 @@ pub struct Conditions(Box<[(Claim, Values)]>);
 #[derive(Clone, Debug)]
 pub(super) enum Values {
     Exact(Exact),
-    Prefix(Box<str>),
+    Prefix(Arc<str>),
 }
 
 /// Some values, each once and in order, so that one is found fast among many.
@@ -146,7 +146,7 @@ impl Values {
         match condition {
             Condition::Equals(value) => Self::Exact(Exact::new(std::slice::from_ref(value))),
             Condition::OneOf(values) => Self::Exact(Exact::new(values)),
-            Condition::Prefix(prefix) => Self::Prefix(prefix.as_str().into()),
+            Condition::Prefix(prefix) => Self::Prefix(Arc::clone(prefix)),
         }
     }
 
@@ -183,11 +183,11 @@ impl Values {
 }
 
 impl Exact {
-    fn new(values: &[String]) -> Self {
+    fn new(values: &[Arc<str>]) -> Self {
         if let [one] = values {
-            return Self::One(one.as_str().into());
+            return Self::One(Arc::clone(one));
         }
-        let mut values: Vec<Arc<str>> = values.iter().map(|value| value.as_str().into()).collect();
+        let mut values = values.to_vec();
         values.sort_unstable();
         values.dedup();
         Self::Many(values.into())

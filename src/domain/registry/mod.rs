@@ -19,6 +19,7 @@ pub mod partner;
 pub mod phase;
 pub mod preset;
 pub mod recertification;
+mod share;
 pub mod signal;
 pub mod stop;
 pub mod suspension;

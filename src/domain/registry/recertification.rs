@@ -208,8 +208,8 @@ impl CampaignTerms {
 
 impl fmt::Display for ReviewId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { integration: IntegrationId { partner, name }, environment, number } = self;
-        write!(f, "rev_{partner}.{name}.{environment}.{number}")
+        let Self { integration, environment, number } = self;
+        write!(f, "rev_{}.{}.{environment}.{number}", integration.partner, integration.name)
     }
 }
 
@@ -221,7 +221,7 @@ impl FromStr for ReviewId {
         let parts: Vec<&str> = text.strip_prefix("rev_").ok_or(EXPECTED)?.split('.').collect();
         let [partner, name, environment, number] = parts[..] else { return Err(EXPECTED) };
         let id = Self {
-            integration: IntegrationId { partner: partner.parse()?, name: name.parse()? },
+            integration: IntegrationId::new(partner.parse()?, name.parse()?),
             environment: environment.parse()?,
             number: number.parse().map_err(|_| EXPECTED)?,
         };

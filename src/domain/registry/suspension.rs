@@ -36,6 +36,12 @@ impl Party {
         }
     }
 
+    /// The one that comes before all others: `0` is the least label.
+    pub fn least() -> Self {
+        // Invariant: it is a label.
+        Self::Partner("0".parse().expect("a label"))
+    }
+
     /// The target of a `resume`, by the subject of its approval: that of a partner has no slash.
     pub fn of_subject(subject: &str) -> Option<Self> {
         let integration = subject.parse().map(Self::Integration);

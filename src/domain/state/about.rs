@@ -192,7 +192,7 @@ pub fn actor(entry: &Entry) -> String {
     match entry {
         Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => entry.subject(),
         Entry::Change(entry) => match &entry.change.by {
-            Actor::Staff(person) | Actor::Machine(person) => person.id.clone(),
+            Actor::Staff(person) | Actor::Machine(person) => person.id.to_string(),
             Actor::Workload(integration) => integration.to_string(),
             Actor::Api(api) => api.to_string(),
             Actor::Operator => "operator".to_owned(),

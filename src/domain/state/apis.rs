@@ -26,7 +26,7 @@ impl State {
         match change {
             ApiChange::Submitted { record, approval } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
-                let earlier = api.held.replace(hold(record.as_ref(), entry, approval));
+                let earlier = api.held.replace(hold(record.as_ref().clone(), entry, approval));
                 self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client))
             }
@@ -42,7 +42,7 @@ impl State {
             }
             ApiChange::Narrowed { record, reason } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
-                let old = api.current.replace(version(record.as_ref(), entry, reason.as_ref())).map(|old| old.record);
+                let old = api.current.replace(version(record.as_ref().clone(), entry, reason.as_ref())).map(|old| old.record);
                 let earlier = api.held.take();
                 self.take_away_of_api(entry, &record.name, old.as_deref());
                 self.index_api(&record.name);

@@ -277,7 +277,7 @@ mod tests {
         let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
         let Admits::Jwt(rule) = &known.record.environments[&production()].bindings[0].admits else { panic!("a rule on JWTs") };
         let mut rule = rule.as_ref().clone();
-        rule.matchers[0].condition = Condition::Equals(repository.to_owned());
+        rule.matchers[0].condition = Condition::Equals(repository.into());
         rule
     }
 

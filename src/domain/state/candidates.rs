@@ -79,7 +79,7 @@ struct Trusted {
 pub struct Candidates {
     by_issuer: HashMap<EnvironmentName, HashMap<Issuer, List>>,
     /// The places of the bindings of each client.
-    of: OrdMap<ClientId, Arc<Vec<Place>>>,
+    of: OrdMap<ClientId, Arc<[Place]>>,
     /// The number of bindings that were ever taken in: the place of the next one.
     next: u64,
     sources: Sources,
@@ -302,7 +302,7 @@ impl Candidates {
         }
         self.sources.replace(&before, &named);
         if !places.is_empty() {
-            self.of.insert(client.clone(), Arc::new(places));
+            self.of.insert(client.clone(), places.into());
         }
     }
 

@@ -1,10 +1,11 @@
 //! Finds the dates of what is in force, and keeps their index up to date.
 //!
-//! A change is asked first whose dates it may move ([`State::dated_by`]), and those alone are looked at again once it is folded.
+//! A change is asked first whose dates it may move ([`State::dated_before`]), and those alone are looked at again once it is folded.
 
 use std::collections::BTreeSet;
 
 use super::State;
+use super::dates::Dated;
 use super::effects::{Effects, Entered};
 use crate::domain::credential::certificate::Leaf;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -129,8 +130,17 @@ impl State {
         due.collect()
     }
 
+    /// The parties whose dates a change may move, with what the records say of them before it.
+    pub(super) fn dated_before(&self, entry: Entered<'_>, change: &Change) -> Vec<(Party, Dated)> {
+        self.dated_by(entry, change).into_iter().map(|party| (party.clone(), self.dated(&party))).collect()
+    }
+
+    fn dated(&self, party: &Party) -> Dated {
+        Dated::new(&self.dates_of(party), self.watched_issuers(party))
+    }
+
     /// The parties whose dates a change may move.
-    pub(super) fn dated_by(&self, entry: Entered<'_>, change: &Change) -> Vec<Party> {
+    fn dated_by(&self, entry: Entered<'_>, change: &Change) -> Vec<Party> {
         let of = |id: &IntegrationId| Party::Integration(id.clone());
         match change {
             Change::Partner(change) => vec![Party::Partner(change.partner().clone())],
@@ -249,11 +259,13 @@ impl State {
     }
 
     /// Looks at the dates of these parties again.
-    pub(super) fn index_dates(&mut self, entry: Entered<'_>, parties: &[Party]) {
-        for party in parties {
-            let dates = self.dates_of(party);
-            let issuers = self.watched_issuers(party);
-            self.dates.index(party, &dates, issuers, entry.at);
+    pub(super) fn index_dates(&mut self, entry: Entered<'_>, parties: &[(Party, Dated)]) {
+        for (party, before) in parties {
+            let party = match party {
+                Party::Integration(id) => &Party::Integration(self.known_id(id)),
+                Party::Partner(_) => party,
+            };
+            self.dates.index(party, before, &self.dated(party), entry.at);
         }
     }
 

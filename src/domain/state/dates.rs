@@ -1,9 +1,7 @@
 //! The dates of what is in force, in their order, and how far people were told of them.
 //!
-//! The index holds a moment and whose it is; what happens then is asked of the records ([`State::dates_of`](super::State::dates_of)). So it
-//! takes a few words for each moment. `dated` folds it, `decision::dates` reads it, and nothing else does: a date decides nothing here.
-
-use std::sync::Arc;
+//! The index holds a moment and whose it is; what happens then is asked of the records ([`State::dates_of`](super::State::dates_of)), and so is
+//! what a change takes out of the index. So it takes a few words for each moment. `dated` folds it, `decision::dates` reads it, and nothing else does: a date decides nothing here.
 
 use imbl::{OrdMap, OrdSet};
 
@@ -15,10 +13,8 @@ use crate::domain::value::names::{IntegrationId, Issuer};
 /// The dates of what is in force.
 #[derive(Clone, Debug, Default)]
 pub struct Dates {
-    /// By moment and party: since when it is known. `None` comes before every party, and stands in no key.
-    by_time: OrdMap<(Timestamp, Option<Party>), Timestamp>,
-    /// What the index holds of each party.
-    of: OrdMap<Party, Arc<Held>>,
+    /// By moment and party: since when it is known.
+    by_time: OrdMap<(Timestamp, Party), Timestamp>,
     /// The integrations whose records ask that keys of an issuer change.
     by_issuer: OrdMap<Issuer, OrdSet<IntegrationId>>,
     /// The integrations that have no owner any more.
@@ -28,11 +24,27 @@ pub struct Dates {
     told: Option<Told>,
 }
 
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Held {
+/// What the records say of a party.
+#[derive(Debug, Default)]
+pub(super) struct Dated {
+    /// The moments, each once and in their order.
     times: Vec<Timestamp>,
-    issuers: Vec<Issuer>,
+    /// When its offboarding opens by itself.
     offboards: Option<Timestamp>,
+    is_graced: bool,
+    /// The issuers whose keys the record in force asks to change.
+    issuers: Vec<Issuer>,
+}
+
+impl Dated {
+    pub(super) fn new(dates: &[(Date, Timestamp)], issuers: Vec<Issuer>) -> Self {
+        let mut times: Vec<Timestamp> = dates.iter().map(|(_, at)| *at).collect();
+        times.sort_unstable();
+        times.dedup();
+        let opens = |(date, at): &(Date, Timestamp)| matches!(date, Date::OffboardingOpens { .. }).then_some(*at);
+        let is_graced = dates.iter().any(|(date, _)| matches!(date, Date::OwnerGraceEnds { .. }));
+        Self { times, offboards: dates.iter().find_map(opens), is_graced, issuers }
+    }
 }
 
 /// How far people were told.
@@ -84,25 +96,24 @@ impl Dates {
     /// The moments whose notice, by so many days before, is due at `now` and may not have been told, in their order.
     pub fn due(&self, days: u32, now: Timestamp) -> impl Iterator<Item = Moment<'_>> {
         let before = Seconds::days(days);
-        let from = self.told.as_ref().map_or((now, None), |told| {
+        let from = self.told.as_ref().map_or((now, Party::least()), |told| {
             let at = told.until.plus(before);
             match &told.last {
-                Some(last) if rank(days) == rank(last.days) => (at, Some(last.date.party())),
-                Some(last) if rank(days) > rank(last.days) => (at, None),
-                Some(_) | None => (at.plus(Seconds(1)), None),
+                Some(last) if rank(days) == rank(last.days) => (at, last.date.party()),
+                Some(last) if rank(days) > rank(last.days) => (at, Party::least()),
+                Some(_) | None => (at.plus(Seconds(1)), Party::least()),
             }
         });
-        let until = (now.plus(before).plus(Seconds(1)), None);
+        let until = (now.plus(before).plus(Seconds(1)), Party::least());
         // A clock that went back leaves nothing between the two.
         let range = (from < until).then(|| self.by_time.range(from..until));
-        let moments = range.into_iter().flatten();
-        moments.filter_map(|((at, party), since)| Some(Moment { at: *at, party: party.as_ref()?, since: *since }))
+        range.into_iter().flatten().map(|((at, party), since)| Moment { at: *at, party, since: *since })
     }
 
     /// Every moment of the index with its party, in their order.
     #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Timestamp, &Party)> {
-        self.by_time.keys().filter_map(|(at, party)| Some((*at, party.as_ref()?)))
+        self.by_time.keys().map(|(at, party)| (*at, party))
     }
 
     /// The first integration whose offboarding opens by itself at `now`, and when it was due.
@@ -120,52 +131,33 @@ impl Dates {
         self.by_issuer.get(issuer).into_iter().flatten()
     }
 
-    /// Knows the dates of a party from `now` on, in place of those before. Those that stay are known since they were.
-    pub(super) fn index(&mut self, party: &Party, dates: &[(Date, Timestamp)], issuers: Vec<Issuer>, now: Timestamp) {
-        let key = |at: Timestamp| (at, Some(party.clone()));
-        let before = self.of.get(party).cloned().unwrap_or_default();
-        let opens = |(date, at): &(Date, Timestamp)| matches!(date, Date::OffboardingOpens { .. }).then_some(*at);
-        let offboards = dates.iter().find_map(opens);
-        // What is past when it becomes known is told by the change that made it so.
-        let is_known = |at: &Timestamp| *at > now || before.times.contains(at);
-        let mut times: Vec<Timestamp> = dates.iter().map(|(_, at)| *at).filter(is_known).collect();
-        times.sort_unstable();
-        times.dedup();
-        for gone in before.times.iter().filter(|at| !times.contains(at)) {
+    /// Knows the dates of a party from `now` on, in place of those that its records said `before`. Those that stay are known since they were.
+    pub(super) fn index(&mut self, party: &Party, before: &Dated, dated: &Dated, now: Timestamp) {
+        let key = |at: Timestamp| (at, party.clone());
+        for gone in before.times.iter().filter(|at| !dated.times.contains(at)) {
             self.by_time.remove(&key(*gone));
         }
-        for new in times.iter().filter(|at| !before.times.contains(at)) {
-            self.by_time.insert(key(*new), now);
+        // What is past when it becomes known is told by the change that made it so.
+        for known in dated.times.iter().filter(|at| **at > now) {
+            self.by_time.entry(key(*known)).or_insert(now);
         }
-        if let Party::Integration(id) = party {
-            if let Some(gone) = before.offboards {
-                self.offboards.remove(&(gone, id.clone()));
-            }
-            if let Some(at) = offboards {
-                self.offboards.insert((at, id.clone()));
-            }
-            self.index_integration(id, dates, (before.issuers.as_slice(), issuers.as_slice()));
-        }
-        let held = Held { times, issuers, offboards };
-        if held == Held::default() {
-            self.of.remove(party);
-        } else if held != *before {
-            self.of.insert(party.clone(), Arc::new(held));
+        match party {
+            Party::Integration(id) => self.index_integration(id, before, dated),
+            Party::Partner(_) => {}
         }
     }
 
-    fn index_integration(
-        &mut self,
-        id: &IntegrationId,
-        dates: &[(Date, Timestamp)],
-        (before, issuers): (&[Issuer], &[Issuer]),
-    ) {
-        if dates.iter().any(|(date, _)| matches!(date, Date::OwnerGraceEnds { .. })) {
+    fn index_integration(&mut self, id: &IntegrationId, before: &Dated, dated: &Dated) {
+        if before.offboards != dated.offboards {
+            before.offboards.into_iter().for_each(|gone| drop(self.offboards.remove(&(gone, id.clone()))));
+            self.offboards.extend(dated.offboards.map(|at| (at, id.clone())));
+        }
+        if dated.is_graced {
             self.graced.insert(id.clone());
         } else {
             self.graced.remove(id);
         }
-        for gone in before.iter().filter(|issuer| !issuers.contains(issuer)) {
+        for gone in before.issuers.iter().filter(|issuer| !dated.issuers.contains(issuer)) {
             let left = self.by_issuer.get_mut(gone).map(|all| {
                 all.remove(id);
                 all.len()
@@ -174,7 +166,7 @@ impl Dates {
                 self.by_issuer.remove(gone);
             }
         }
-        for new in issuers.iter().filter(|issuer| !before.contains(issuer)) {
+        for new in dated.issuers.iter().filter(|issuer| !before.issuers.contains(issuer)) {
             self.by_issuer.entry(new.clone()).or_default().insert(id.clone());
         }
     }

@@ -41,7 +41,7 @@ impl State {
     /// The owners of an integration before a change.
     pub(super) fn owners_of(&self, id: &IntegrationId) -> Both {
         let Some(known) = self.integrations.get(id) else { return Both::default() };
-        Both { in_force: known.owners.ids(), waiting: known.held_owners.clone() }
+        Both { in_force: known.owners.ids(), waiting: known.held_owners() }
     }
 
     /// Brings the index of owners up to date after a change of an integration.
@@ -53,7 +53,7 @@ impl State {
             let waits = known.held.as_ref().is_some_and(|held| held.approval.is_some());
             (known.current.is_some() && !after.in_force.is_complete()) || (waits && !after.waiting.is_complete())
         });
-        self.owners.index(id, before, &after, is_unresolved);
+        self.owners.index(&self.known_id(id), before, &after, is_unresolved);
     }
 
     pub(super) fn apply_directory(&mut self, entry: Entered<'_>, change: &DirectoryChange) -> Effects {
@@ -80,7 +80,7 @@ impl State {
                 for (id, ids) in waiting {
                     let before = self.owners_of(id);
                     if let Some(known) = self.integration_mut(id).filter(|known| known.held.is_some()) {
-                        known.held_owners = std::mem::take(&mut known.held_owners).or(ids);
+                        known.hold_owners(Some(&known.held_owners().or(ids)));
                     }
                     self.index_owners(id, &before);
                 }

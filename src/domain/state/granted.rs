@@ -118,7 +118,7 @@ mod tests {
                 apply(&mut state, &case.asked);
                 assert_eq!(state.granted().count(), 0);
                 let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
-                let (verdict, roles) = (Verdict::Approve, vec![Role::Security]);
+                let (verdict, roles) = (Verdict::Approve, [Role::Security].into());
                 apply(&mut state, &ApprovalChange::Reviewed { approval, verdict, reason, roles }.into());
                 let granted: Vec<&str> = state.granted().map(|approval| approval.subject.as_str()).collect();
                 assert_eq!(granted, [case.subject.as_str()]);

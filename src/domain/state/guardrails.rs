@@ -14,7 +14,7 @@ impl State {
             GuardrailChange::Submitted { record, approval, refuses: _, unknown: _ } => {
                 let one = self.guardrails.at(name);
                 let earlier = one.take_waiting();
-                one.held = Some(hold(record.as_ref(), entry, approval));
+                one.held = Some(hold(record.as_ref().clone(), entry, approval));
                 self.open(entry.at, earlier, Opening::of_version(approval));
             }
             GuardrailChange::Approved { guardrail: _, version } => {
@@ -34,7 +34,7 @@ impl State {
                 let one = self.guardrails.at(name);
                 let before = one.current.clone();
                 let earlier = one.take_waiting();
-                let applied = version(record.as_ref(), entry, reason.as_ref());
+                let applied = version(record.as_ref().clone(), entry, reason.as_ref());
                 // The version in force again: only what waited is withdrawn, and nobody enforced anything.
                 if one.current.as_ref().is_none_or(|current| current.version != applied.version) {
                     let enforces = record.mode == Mode::Enforce;

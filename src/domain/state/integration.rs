@@ -27,8 +27,8 @@ pub struct IntegrationState {
     pub owner_left: Option<Timestamp>,
     /// The owners of the version in force, as people of the directory.
     pub owners: InForce,
-    /// The owners of the version that was submitted, as people of the directory.
-    pub held_owners: OwnerIds,
+    /// The owners of the version that was submitted, as people of the directory. Nearly always there is none.
+    held_owners: Option<Box<OwnerIds>>,
     /// What suspends it.
     pub suspensions: Suspensions,
     /// The people who applied versions, as far as it bars them from approving elevations.
@@ -80,12 +80,22 @@ impl IntegrationState {
         }
     }
 
+    /// The owners of the version that was submitted, as people of the directory.
+    pub fn held_owners(&self) -> OwnerIds {
+        self.held_owners.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Notes the owners of the version that was submitted.
+    pub(super) fn hold_owners(&mut self, owners: Option<&OwnerIds>) {
+        self.held_owners = owners.filter(|owners| **owners != OwnerIds::default()).map(|owners| Box::new(owners.clone()));
+    }
+
     /// Notes the owners of a version that came into force in place of `old`: those of its entry, else those that it waited with.
     ///
     /// An entry that names nobody was written without a directory. Then the same owners are the same people: one who is gone stays gone.
     pub(super) fn owned_by(&mut self, entry: Entered<'_>, named: Option<&OwnerIds>, old: Option<&Integration>) {
-        let waited = std::mem::take(&mut self.held_owners);
-        let named = named.cloned().unwrap_or(waited);
+        let waited = self.held_owners.take().map(|waited| *waited);
+        let named = named.cloned().or(waited).unwrap_or_default();
         let same = old.zip(self.current.as_ref()).is_some_and(|(old, current)| old.owners == current.record.owners);
         if named != OwnerIds::default() {
             self.owners = InForce::of(&named, entry.at);

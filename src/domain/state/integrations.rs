@@ -11,7 +11,6 @@ use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
 use super::{Held, Party, State};
 use crate::domain::log::integration::IntegrationChange;
-use crate::domain::people::owners::OwnerIds;
 use crate::domain::record::taken_away;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::recertification::ReviewCause;
@@ -38,6 +37,27 @@ impl State {
     /// An integration to be changed. It is copied if another state shares it.
     pub(super) fn integration_mut(&mut self, id: &IntegrationId) -> Option<&mut IntegrationState> {
         self.integrations.get_mut(id).map(Arc::make_mut)
+    }
+
+    /// A record as it is kept: with the texts of the names that are known already.
+    pub(super) fn kept(&mut self, record: &Integration) -> Integration {
+        let mut kept = record.clone();
+        kept.share(&mut self.texts);
+        kept.id = self.known_id(&kept.id);
+        kept
+    }
+
+    /// An id, by the text under which its integration is in the registry. What is kept of an integration has one text for it.
+    pub(super) fn known_id(&self, id: &IntegrationId) -> IntegrationId {
+        self.integrations.get_key_value(id).map_or(id, |(known, _)| known).clone()
+    }
+
+    /// The same for a client.
+    pub(super) fn known_client(&self, client: &ClientId) -> ClientId {
+        match client {
+            ClientId::Integration(id) => ClientId::Integration(self.known_id(id)),
+            ClientId::Api(_) => client.clone(),
+        }
     }
 
     fn integration_or_new(&mut self, id: &IntegrationId) -> &mut IntegrationState {
@@ -69,7 +89,7 @@ impl State {
         state.exceptions_came_into_force(old.map(AsRef::as_ref));
         state.reviews_came_into_force(entry, old.map(AsRef::as_ref), false);
         // A narrower version has the same owners, and nobody looked them up again.
-        state.held_owners = OwnerIds::default();
+        state.hold_owners(None);
         state.owned_by(entry, None, old.map(AsRef::as_ref));
         let earlier = state.held.take();
         self.take_away(entry, id, old.map(AsRef::as_ref));
@@ -83,17 +103,18 @@ impl State {
         let party = |integration: &IntegrationId| Party::Integration(integration.clone());
         match change {
             IntegrationChange::Drafted { record, reason } => {
-                let held = Box::new(Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None });
+                let record = self.kept(record);
                 let state = self.integration_or_new(&record.id);
+                let held = Box::new(Held { version: version(record, entry, reason.as_ref()), approval: None });
                 state.appliers.applied(entry.by);
-                state.held_owners = OwnerIds::default();
+                state.hold_owners(None);
                 let earlier = state.held.replace(held);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
             IntegrationChange::Submitted { integration, approval, owners } => {
                 if let Some(state) = self.integration_mut(integration) {
-                    state.held_owners = owners.clone().unwrap_or_default();
+                    state.hold_owners(owners.as_ref());
                 }
                 let held = self.integration_mut(integration).and_then(|integration| integration.held.as_mut());
                 let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
@@ -108,10 +129,11 @@ impl State {
                 Effects::judged()
             }
             IntegrationChange::ChangeHeld { record, approval, owners } => {
-                let held = hold(record.as_ref(), entry, approval);
+                let record = self.kept(record);
                 let state = self.integration_or_new(&record.id);
+                let held = hold(record, entry, approval);
                 state.appliers.applied(entry.by);
-                state.held_owners = owners.clone().unwrap_or_default();
+                state.hold_owners(owners.as_ref());
                 let earlier = state.held.replace(held);
                 self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client()))
@@ -140,9 +162,9 @@ impl State {
                 Effects::judged().moving(Versions::InForce(client()))
             }
             IntegrationChange::Narrowed { record, reason } => {
+                let new = self.kept(record);
                 let state = self.integration_or_new(&record.id);
-                let new = Some(version(record.as_ref(), entry, reason.as_ref()));
-                let old = std::mem::replace(&mut state.current, new);
+                let old = state.current.replace(version(new, entry, reason.as_ref()));
                 state.appliers.applied(entry.by);
                 let person = old.as_ref().and_then(|old| old.by.person());
                 state.reviews.replaced.extend(person.cloned());

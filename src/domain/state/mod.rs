@@ -22,6 +22,7 @@ use super::value::clock::Timestamp;
 use super::value::names::{
     ApiName, ApprovalId, EnvironmentName, ExceptionId, IntegrationId, Issuer, PartnerName, RevocationId,
 };
+use super::value::shared::SharedTexts;
 use super::value::text::Text;
 use barred::Barred;
 use closures::Closures;
@@ -190,8 +191,8 @@ pub struct State {
     pub signals: Signals,
     /// All offboardings that ever began, and what people registered for them.
     pub offboardings: Offboardings,
-    /// The issuer of the person who made the last change: one text for all that is kept of people.
-    pub(in crate::domain) issuer_of_people: Option<Issuer>,
+    /// The texts of names that many things have.
+    pub(in crate::domain) texts: SharedTexts,
     /// People whose access was ended, with the time of the cut. It stays ended.
     pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
     /// Owners of records, as people of the directory.
@@ -221,9 +222,9 @@ impl State {
     /// Folds the change that stands at `index` with time `at` into the state.
     pub fn apply(&mut self, index: u64, at: Timestamp, change: &Attributed) {
         let mut by = change.by.clone();
-        by.person_mut().into_iter().for_each(|person| self.share_issuer(person));
+        by.person_mut().into_iter().for_each(|person| person.share(&mut self.texts));
         let entry = Entered { index, at, by: &by };
-        let dated = self.dated_by(entry, &change.what);
+        let dated = self.dated_before(entry, &change.what);
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
             Change::Configuration(change) => self.apply_configuration(entry, change),
@@ -271,14 +272,6 @@ impl State {
         self.index_dates(entry, &dated);
     }
 
-    /// Gives `person` the text of the issuer that is known.
-    fn share_issuer(&mut self, person: &mut Person) {
-        match &self.issuer_of_people {
-            Some(known) if *known == person.iss => person.iss = known.clone(),
-            Some(_) | None => self.issuer_of_people = Some(person.iss.clone()),
-        }
-    }
-
     /// Folds a change of an elevation, and counts the use of the passkey that signed it.
     fn apply_elevation(&mut self, entry: Entered<'_>, change: &ElevationChange) -> Effects {
         if let ElevationChange::Reviewed { signature: Some(signature), .. } = change {
@@ -306,11 +299,6 @@ impl State {
     /// The environment's configuration.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&Environment> {
         self.configuration.as_ref()?.environments.get(name)
-    }
-
-    /// The issuer that our people sign in at, once one of them changed something.
-    pub fn issuer_of_people(&self) -> Option<&Issuer> {
-        self.issuer_of_people.as_ref()
     }
 
     /// The bindings of `environment` that name `issuer`.

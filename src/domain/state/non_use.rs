@@ -15,6 +15,12 @@ type Place = (EnvironmentName, Option<BindingName>);
 pub struct NonUse {
     /// It counts from here: the approval of its version, or the lift of a suspension.
     from: Timestamp,
+    /// Nearly always nothing.
+    known: Option<Box<Known>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
     /// Of what people were told, and when.
     warned: OrdMap<Place, Timestamp>,
     /// The bindings that refuse until a version is approved.
@@ -24,12 +30,15 @@ pub struct NonUse {
 impl NonUse {
     /// Nothing is known, and it counts from here.
     pub(super) fn from(from: Timestamp) -> Self {
-        Self { from, ..Self::default() }
+        Self { from, known: None }
     }
 
     /// It counts from here, and what is retired stays so: a suspension was lifted, and nobody could use it before.
     pub(super) fn again_from(&mut self, from: Timestamp) {
-        *self = Self { retired: std::mem::take(&mut self.retired), ..Self::from(from) };
+        self.from = from;
+        if let Some(known) = &mut self.known {
+            known.warned = OrdMap::default();
+        }
     }
 
     /// Since when it counts.
@@ -39,24 +48,30 @@ impl NonUse {
 
     /// Whether people were told of it after `since`.
     pub fn is_told(&self, environment: &EnvironmentName, binding: Option<&BindingName>, since: Timestamp) -> bool {
-        self.warned.get(&(environment.clone(), binding.cloned())).is_some_and(|at| *at > since)
+        let Some(known) = &self.known else { return false };
+        known.warned.get(&(environment.clone(), binding.cloned())).is_some_and(|at| *at > since)
     }
 
     /// Whether a binding is retired.
     pub fn is_retired(&self, environment: &EnvironmentName, binding: &BindingName) -> bool {
-        !self.retired.is_empty() && self.retired.contains(&(environment.clone(), binding.clone()))
+        let Some(known) = &self.known else { return false };
+        !known.retired.is_empty() && known.retired.contains(&(environment.clone(), binding.clone()))
     }
 
     /// The retired bindings.
     pub fn retired(&self) -> impl Iterator<Item = &(EnvironmentName, BindingName)> {
-        self.retired.iter()
+        self.known.iter().flat_map(|known| known.retired.iter())
     }
 
     pub(super) fn warn(&mut self, environment: &EnvironmentName, binding: Option<&BindingName>, at: Timestamp) {
-        self.warned.insert((environment.clone(), binding.cloned()), at);
+        self.known().warned.insert((environment.clone(), binding.cloned()), at);
     }
 
     pub(super) fn retire(&mut self, environment: &EnvironmentName, binding: &BindingName) {
-        self.retired.insert((environment.clone(), binding.clone()));
+        self.known().retired.insert((environment.clone(), binding.clone()));
+    }
+
+    fn known(&mut self) -> &mut Known {
+        self.known.get_or_insert_with(Box::default)
     }
 }

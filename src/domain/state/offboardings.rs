@@ -12,7 +12,7 @@ use super::taken::Holder;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Ended;
 use crate::domain::log::offboarding::OffboardingChange;
-use crate::domain::people::owners::{InForce, OwnerIds};
+use crate::domain::people::owners::InForce;
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::offboarding::Ending;
@@ -126,7 +126,7 @@ impl State {
             let client = ClientId::Integration(integration.clone());
             if let Some(known) = self.integration_mut(integration) {
                 known.ending = ending();
-                known.held_owners = OwnerIds::default();
+                known.hold_owners(None);
                 void.extend(known.held.take().and_then(|held| held.approval));
                 void.extend(known.suspensions.withdraw_resume());
             }

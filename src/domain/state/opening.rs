@@ -34,7 +34,7 @@ impl State {
         let reason = reason.or(approval.reason.as_ref()).cloned();
         let mut opened = Approval { reason, opened: Opened { at, lifts: lifts.into() }, ..approval.clone() };
         let people = opened.requested_by.person_mut().into_iter().chain(&mut opened.barred);
-        people.for_each(|person| self.share_issuer(person));
+        people.for_each(|person| person.share(&mut self.texts));
         self.approvals.insert(approval.id.clone(), Arc::new(opened));
         self.list_granted(Some(&approval.id));
     }

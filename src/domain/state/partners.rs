@@ -18,7 +18,7 @@ impl State {
         let party = |partner: &PartnerName| Party::Partner(partner.clone());
         match change {
             PartnerChange::Submitted { record, approval } => {
-                let held = hold(record.as_ref(), entry, approval);
+                let held = hold(record.as_ref().clone(), entry, approval);
                 let earlier = self.partners.entry(record.name.clone()).or_default().held.replace(held);
                 self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
                 Effects::judged()

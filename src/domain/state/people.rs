@@ -17,9 +17,9 @@ impl State {
             ApprovalChange::Reviewed { approval: id, verdict, reason, roles } => {
                 let Some(approval) = self.approvals.get_mut(id).map(Arc::make_mut) else { return Effects::judged() };
                 if let Some(by) = entry.by.person() {
-                    let (by, reason, roles) = (by.clone(), reason.clone(), roles.clone());
+                    let (by, reason) = (by.clone(), reason.clone());
                     approval.reviews.reserve_exact(1);
-                    approval.reviews.push(Review { by, verdict: *verdict, reason, roles, at: entry.at });
+                    approval.reviews.push(Review { by, verdict: *verdict, reason, roles: *roles, at: entry.at });
                 }
                 // A denied version does not come: what it would take is free.
                 let denied = (*verdict == Verdict::Deny).then(|| record(approval)).flatten();

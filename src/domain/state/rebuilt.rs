@@ -76,9 +76,9 @@ fn admitted() -> impl Strategy<Value = Admits> {
 
 fn conditions() -> impl Strategy<Value = Condition> {
     prop_oneof![
-        4 => "[ab]".prop_map(Condition::Equals),
-        2 => vec("[abc]", 1..3).prop_map(Condition::OneOf),
-        1 => Just(Condition::Prefix("a".to_owned())),
+        4 => "[ab]".prop_map(|value| Condition::Equals(value.into())),
+        2 => vec("[abc]".prop_map(Into::into), 1..3).prop_map(Condition::OneOf),
+        1 => Just(Condition::Prefix("a".into())),
     ]
 }
 
@@ -172,7 +172,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let reviewed = (kinds, 0..2, 0..3, verdicts).prop_map(|(kind, asked, subject, verdict)| {
         let subject = if kind == "lift" { format!("r{subject}") } else { format!("i{subject}") };
         let (approval, reason, role) = (name(&format!("{kind}-{asked}-{subject}")), "looked at".into(), Role::Security);
-        Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: vec![role] })
+        Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: [role].into() })
     });
     let stopped = (integration_ids(), 0..2, 0..4_u8).prop_map(|(integration, asked, step)| {
         let reason = Text::from("odd");
@@ -372,13 +372,13 @@ fn ensure_owned(state: &State) {
     let (mut expected, mut unresolved) = (BTreeMap::<_, [BTreeSet<IntegrationId>; 2]>::new(), BTreeSet::new());
     for (id, known) in &state.integrations {
         let ids = known.owners.ids();
-        for (place, ids) in [(0, &ids), (1, &known.held_owners)] {
+        for (place, ids) in [(0, &ids), (1, &known.held_owners())] {
             for person in ids.people() {
                 expected.entry(person.clone()).or_default()[place].insert(id.clone());
             }
         }
         let waits = known.held.as_ref().is_some_and(|held| held.approval.is_some());
-        if (known.current.is_some() && !ids.is_complete()) || (waits && !known.held_owners.is_complete()) {
+        if (known.current.is_some() && !ids.is_complete()) || (waits && !known.held_owners().is_complete()) {
             unresolved.insert(id.clone());
         }
     }

@@ -11,6 +11,7 @@ use crate::domain::registry::integration::OnSilence;
 use crate::domain::registry::recertification::{CampaignTerms, OPEN_FOR, ReviewCause, ReviewId};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{ApprovalId, CampaignId, EnvironmentName};
+use crate::domain::value::seldom::Seldom;
 use crate::domain::value::text::Text;
 
 /// The reviews of one integration.
@@ -21,9 +22,9 @@ pub struct Reviews {
     /// The approval of the version that the one in force was narrowed from, or is.
     pub(in crate::domain) approved: Option<ApprovalId>,
     /// The review that made the version in force what it is, if one did.
-    pub narrowed: Option<Narrowed>,
+    pub narrowed: Option<Box<Narrowed>>,
     /// People who applied versions that were narrowed since then, without an approval.
-    pub(in crate::domain) replaced: Vec<Person>,
+    pub(in crate::domain) replaced: Seldom<Person>,
 }
 
 /// A review that made a version.
@@ -41,13 +42,13 @@ pub struct Narrowed {
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The entries of completed reviews, the oldest first.
-    pub done: Vec<Done>,
+    pub done: Seldom<Done>,
     /// Since when the next one counts: the environment came into force, or the last review was completed.
     pub since: Timestamp,
     /// When the next one is due by the record's interval.
     pub due: Timestamp,
     /// What opens it besides.
-    pub asked: Vec<Asked>,
+    pub asked: Seldom<Asked>,
     /// The owner's word on the next one.
     pub word: Option<Box<Given>>,
 }
@@ -154,7 +155,7 @@ const KEPT_OVER: usize = 20;
 
 impl Place {
     pub(super) fn new(since: Timestamp, every: Seconds) -> Self {
-        Self { done: Vec::new(), since, due: since.plus(every), asked: Vec::new(), word: None }
+        Self { done: Seldom::default(), since, due: since.plus(every), asked: Seldom::default(), word: None }
     }
 
     /// The number of the next review.
@@ -221,6 +222,13 @@ impl Reviews {
         self.places.iter()
     }
 
+    /// Makes room for so many environments, and no more.
+    pub(super) fn expect(&mut self, environments: usize) {
+        if self.places.is_empty() {
+            self.places = LiteMap::with_capacity(environments);
+        }
+    }
+
     pub(super) fn place_mut(&mut self, environment: &EnvironmentName) -> Option<&mut Place> {
         self.places.get_mut(environment)
     }
@@ -272,7 +280,7 @@ impl Recertification {
 }
 
 fn key(person: &Person) -> (String, String) {
-    (person.iss.to_string(), person.id.clone())
+    (person.iss.to_string(), person.id.to_string())
 }
 
 fn newest<T>(list: &mut Vec<T>, one: T, most: usize) {

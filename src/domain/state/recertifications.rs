@@ -80,6 +80,7 @@ impl IntegrationState {
     pub(super) fn reviews_came_into_force(&mut self, entry: Entered<'_>, old: Option<&Integration>, approved: bool) {
         let Some(new) = self.current.as_ref().map(|current| Arc::clone(&current.record)) else { return };
         self.reviews.narrowed = None;
+        self.reviews.expect(new.environments.len());
         let widened = if approved { old.map(|old| widened(old, &new)).unwrap_or_default() } else { Widened::default() };
         for (environment, access) in &new.environments {
             let was = old.and_then(|old| Some((old, old.environments.get(environment)?)));
@@ -387,14 +388,15 @@ impl State {
     ///
     /// A review is no apply: the people who applied and approved the version before are those of the narrower one.
     fn narrow_by_review(&mut self, entry: Entered<'_>, review: &ReviewId, record: &Integration) {
+        let kept = self.kept(record);
         let Some(known) = self.integration_mut(&record.id) else { return };
         let Some(current) = known.current.take() else { return };
         let old = Arc::clone(&current.record);
-        known.current = Some(Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), ..current });
+        known.current = Some(Versioned { version: Digest::of_json(&kept), record: Arc::new(kept), ..current });
         self.came_into_force(entry, &record.id, Some(&old));
         if let Some(known) = self.integration_mut(&record.id) {
             let (review, by, at) = (review.clone(), entry.by.clone(), entry.at);
-            known.reviews.narrowed = Some(Narrowed { review, by, at });
+            known.reviews.narrowed = Some(Box::new(Narrowed { review, by, at }));
         }
     }
 

@@ -17,7 +17,7 @@ impl State {
         self.candidates.index_integration(state);
         let current = Arc::clone(&current.record);
         for (environment, access) in &current.environments {
-            self.remember(&ClientId::Integration(id.clone()), environment, &access.bindings);
+            self.remember(&ClientId::Integration(current.id.clone()), environment, &access.bindings);
         }
         self.take_over(Holder::Integration(&current));
     }

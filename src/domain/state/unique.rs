@@ -12,6 +12,7 @@ impl State {
     /// in the index: whoever is judged would pay for it with the steps of their own request.
     pub(super) fn take(&mut self, versions: &Versions, at: Timestamp) {
         let (Versions::Waiting(client) | Versions::InForce(client)) = versions;
+        let client = &self.known_client(client);
         let (current, held) = match client {
             ClientId::Api(name) => {
                 let Some(api) = self.apis.get(name) else { return };
@@ -28,8 +29,9 @@ impl State {
         };
         self.waiting.replace(client, held);
         // A version that only waits leaves what is in force as it is.
-        if let Versions::InForce(client) = versions {
-            self.in_force.replace(client, current);
+        match versions {
+            Versions::InForce(_) => self.in_force.replace(client, current),
+            Versions::Waiting(_) => {}
         }
     }
 

@@ -12,13 +12,13 @@ use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
 /// A version that somebody applied with `entry`.
-pub(super) fn version<T: Clone + Serialize>(record: &T, entry: Entered<'_>, reason: Option<&Text>) -> Versioned<T> {
+pub(super) fn version<T: Serialize>(record: T, entry: Entered<'_>, reason: Option<&Text>) -> Versioned<T> {
     let (by, reason) = (entry.by.clone(), reason.cloned());
-    Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), by, at: entry.at, reason }
+    Versioned { version: Digest::of_json(&record), record: Arc::new(record), by, at: entry.at, reason }
 }
 
 /// A version that waits for `approval`.
-pub(super) fn hold<T: Clone + Serialize>(record: &T, entry: Entered<'_>, approval: &Approval) -> Box<Held<T>> {
+pub(super) fn hold<T: Serialize>(record: T, entry: Entered<'_>, approval: &Approval) -> Box<Held<T>> {
     Box::new(Held { version: version(record, entry, approval.reason.as_ref()), approval: Some(approval.id.clone()) })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::names::InvalidName;
+use super::shared::SharedTexts;
 
 /// One scope of one API, such as `orders:read`: `[a-z0-9]` followed by up to 63 of `[a-z0-9:._/-]`.
 ///
@@ -28,6 +29,11 @@ impl Scope {
     /// The scope as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Takes its text from those that are held once.
+    pub fn share(&mut self, texts: &mut SharedTexts) {
+        texts.share(&mut self.0);
     }
 }
 

@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn asked(person: &str, path: &str, key_of_it: &str, body: &str) -> Idempotency {
-        let person = Person { iss: "https://id.example".parse().expect("an issuer"), id: person.to_owned(), name: None };
+        let person = Person { iss: "https://id.example".parse().expect("an issuer"), id: person.into(), name: None };
         let staff = Staff {
             person,
             roles: [Role::Owner].into(),

@@ -74,7 +74,7 @@ async fn cut(
     if id.is_empty() || id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::of(&reason::NOT_FOUND));
     }
-    let person = Person { iss: by.by.staff().person.iss.clone(), id, name: None };
+    let person = Person { iss: by.by.staff().person.iss.clone(), id: id.into(), name: None };
     broker.cut_staff(&by.by, person, &why.reason, by.made_for()).await?;
     Ok(NoContent)
 }

@@ -115,7 +115,7 @@ async fn elevation(console: &Console, visitor: &Visitor, id: &ElevationId) -> Re
 /// The part of the page about the visitor: their own decision, their right to decide, or why not.
 fn judged_page(visitor: &Visitor, told: &Value, judged: Result<(), &'static Reason>, who: String) -> Decision {
     let person = &visitor.staff.person;
-    let of_visitor = |review: &&Value| review["by"]["iss"] == person.iss.as_str() && review["by"]["id"] == person.id.as_str();
+    let of_visitor = |review: &&Value| review["by"]["iss"] == person.iss.as_str() && review["by"]["id"] == *person.id;
     let own = told["reviews"].as_array().into_iter().flatten().find(of_visitor);
     let done = own.map(|review| {
         let verb = if review["verdict"] == "approve" { "approved" } else { "denied" };

@@ -67,6 +67,8 @@ pub struct Assessment {
     breaking: BTreeSet<Unit>,
     /// The integrations with a version that no approval gave, and that is not provably narrower than the one before.
     widened: BTreeSet<IntegrationId>,
+    /// The issuers that our people signed in at.
+    people: BTreeSet<Issuer>,
     agenda: BTreeSet<(Timestamp, Unit)>,
     open: BTreeMap<(Criterion, String), Since>,
     counts: [Count; CRITERIA],
@@ -98,6 +100,7 @@ impl Assessment {
             units: BTreeMap::new(),
             breaking: BTreeSet::new(),
             widened: BTreeSet::new(),
+            people: BTreeSet::new(),
             agenda: BTreeSet::new(),
             open: BTreeMap::new(),
             counts: [Count::default(); CRITERIA],
@@ -124,6 +127,9 @@ impl Assessment {
         self.narrows(&entry.change.what);
         let (before, wide) = (moved(&entry.change.what, &self.state), self.wide(&entry.change.what));
         self.state.apply(entry.index, entry.time, &entry.change);
+        if let Some(person) = entry.change.by.person().filter(|person| !self.people.contains(&person.iss)) {
+            self.people.insert(person.iss.clone());
+        }
         let after = moved(&entry.change.what, &self.state);
         let mut units: BTreeSet<Unit> = BTreeSet::new();
         for unit in [before.own, after.own].into_iter().flatten() {
@@ -141,10 +147,10 @@ impl Assessment {
         self.count();
     }
 
-    /// What everything is judged by, and few changes move.
-    fn wide(&self, change: &Change) -> (Option<Issuer>, bool) {
+    /// What everything is judged by, and few changes move: the number of the issuers of people, and whether this one is an agent.
+    fn wide(&self, change: &Change) -> (usize, bool) {
         let id = if let Change::Integration(change) = change { Some(change.integration()) } else { None };
-        (self.state.issuer_of_people().cloned(), id.is_some_and(|id| is_of_agent(id, &self.state)))
+        (self.people.len(), id.is_some_and(|id| is_of_agent(id, &self.state)))
     }
 
     /// Takes the next token of the log, where it lived in the period.
@@ -283,9 +289,10 @@ impl Assessment {
         let (judged, agent) = match &unit {
             Unit::Catalogue => (whole::judge_catalogue(&self.state), false),
             Unit::Cases => (whole::judge_cases(&self.state), false),
-            Unit::Integration(id) => {
-                (integrations::judge(id, &self.state, self.widened.contains(id), at), is_of_agent(id, &self.state))
-            }
+            Unit::Integration(id) => (
+                integrations::judge(id, &self.state, &self.people, self.widened.contains(id), at),
+                is_of_agent(id, &self.state),
+            ),
             Unit::Signals => (whole::judge_signals(&self.state, at), false),
         };
         let Judged { counts, broken, next } = judged;

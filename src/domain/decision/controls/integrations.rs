@@ -1,5 +1,7 @@
 //! The criteria that one integration can break.
 
+use std::collections::BTreeSet;
+
 use super::criterion::Criterion;
 use super::findings::Count;
 use crate::domain::decision::standing::stands;
@@ -17,7 +19,7 @@ use crate::domain::state::State;
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::taken::Holder;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{ClientId, EnvironmentName, ExceptionId, IntegrationId};
+use crate::domain::value::names::{ClientId, EnvironmentName, ExceptionId, IntegrationId, Issuer};
 
 /// The number of criteria.
 pub(super) const CRITERIA: usize = Criterion::ALL.len();
@@ -67,14 +69,15 @@ pub(super) fn is_of_agent(id: &IntegrationId, state: &State) -> bool {
     current.is_some_and(|current| current.record.workload == Workload::AiAgent)
 }
 
-/// Judges an integration. `widened`: its version in force took more than the one before, and nobody approved that.
-pub(super) fn judge(id: &IntegrationId, state: &State, widened: bool, now: Timestamp) -> Judged {
+/// Judges an integration. `people` are the issuers that our people sign in at; `widened`: its version in force took more than the one before,
+/// and nobody approved that.
+pub(super) fn judge(id: &IntegrationId, state: &State, people: &BTreeSet<Issuer>, widened: bool, now: Timestamp) -> Judged {
     let mut judged = Judged::default();
     let Some(known) = state.integrations.get(id) else { return judged };
     let Some(current) = &known.current else { return judged };
     let record: &Integration = &current.record;
     let agent = record.workload == Workload::AiAgent;
-    let one = One { id, known, record, agent, widened, state, now };
+    let one = One { id, known, record, agent, people, widened, state, now };
     one.end(&mut judged);
     if state.ending_of(id).is_some() {
         return judged;
@@ -101,6 +104,7 @@ struct One<'a> {
     known: &'a IntegrationState,
     record: &'a Integration,
     agent: bool,
+    people: &'a BTreeSet<Issuer>,
     widened: bool,
     state: &'a State,
     now: Timestamp,
@@ -177,7 +181,7 @@ impl One<'_> {
         let nameless = !names_its_caller(rule);
         let why = nameless.then(|| "it compares no claim that names the workload".to_owned());
         judged.item(Criterion::BindingsNameTheCaller, self.agent, &name, why);
-        let of_people = self.state.issuer_of_people() == Some(&rule.issuer);
+        let of_people = self.people.contains(&rule.issuer);
         let why = of_people.then(|| format!("our people sign in at {}", rule.issuer));
         judged.item(Criterion::NoBindingOfPeople, self.agent, &name, why);
         let why = plain_source(&rule.keys).map(|url| format!("its keys are fetched from {url}"));

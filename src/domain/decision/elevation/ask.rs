@@ -305,6 +305,6 @@ pub(super) fn can_be_met(demand: &Approvers, barred: &[Person], state: &State) -
         return true;
     }
     let out =
-        |id: &String| barred.iter().chain(state.staff_cuts.iter().map(|(person, _)| person)).any(|person| person.id == *id);
+        |id: &String| barred.iter().chain(state.staff_cuts.iter().map(|(person, _)| person)).any(|person| *person.id == **id);
     demand.people.iter().filter(|id| !out(id)).count() >= usize::from(demand.count)
 }

@@ -97,7 +97,7 @@ struct Asked {
 
 fn person(who: Who) -> Person {
     let id = format!("{who:?}").to_lowercase();
-    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id, name: None }
+    Person { iss: "https://idp.acme.example".parse().expect("an issuer"), id: id.into(), name: None }
 }
 
 fn integration() -> IntegrationId {

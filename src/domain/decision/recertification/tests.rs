@@ -29,7 +29,7 @@ fn review(number: u32) -> ReviewId {
 }
 
 fn person(name: &str) -> Person {
-    Person { iss: "https://idp.example".parse().expect("an issuer"), id: name.to_owned(), name: None }
+    Person { iss: "https://idp.example".parse().expect("an issuer"), id: name.into(), name: None }
 }
 
 fn staff(name: &str, role: Role) -> Staff {

@@ -73,7 +73,7 @@ struct Metadata {
 
 impl From<Metadata> for IntegrationId {
     fn from(metadata: Metadata) -> Self {
-        Self { partner: metadata.partner, name: metadata.name }
+        Self::new(metadata.partner, metadata.name)
     }
 }
 
@@ -92,7 +92,7 @@ map! {
     judge |_fields, faults| {
         faults.ground.managed_by = managed_by.flatten();
         // Its `key` bindings are made out to it.
-        let id = partner.clone().zip(name.clone()).map(|(partner, name)| IntegrationId { partner, name });
+        let id = partner.clone().zip(name.clone()).map(|(partner, name)| IntegrationId::new(partner, name));
         faults.ground.client = id.map(ClientId::Integration);
     }
 }

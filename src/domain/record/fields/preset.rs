@@ -231,14 +231,14 @@ fn exact(place: &Place<'_>, form: IdForm, faults: &mut Faults) -> Option<Conditi
             let uid = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-';
             (text.len() == 36 && text.bytes().all(uid), "a uid such as 4c8e9ef1-0f2c-4a7c-9d2e-0d1b7a3c5e6f, not a name")
         }
-        IdForm::SpiffeId => return place.parse::<WorkloadId>(faults).map(|id| Condition::Equals(id.to_string())),
+        IdForm::SpiffeId => return place.parse::<WorkloadId>(faults).map(|id| Condition::Equals(id.to_string().into())),
     };
     if !fine {
         let reason = if text.contains('*') { &reason::BINDING_WILDCARD } else { &reason::RECORD_VALUE };
         faults.error(&place.at, reason, format!("expected {expected}: {}", shown(text)));
         return None;
     }
-    Some(Condition::Equals(text.to_owned()))
+    Some(Condition::Equals(text.into()))
 }
 
 fn id_schema(form: IdForm, definitions: &mut Definitions) -> Json {

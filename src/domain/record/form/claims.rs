@@ -101,19 +101,21 @@ impl Form for OnClaim {
 
     fn read(&self, place: &Place<'_>, faults: &mut Faults) -> Option<Condition> {
         let Value::Map(map) = &place.node.value else {
-            return Exact.read(place, faults).map(Condition::Equals);
+            return Exact.read(place, faults).map(|value| Condition::Equals(value.into()));
         };
         if map.iter().any(|(key, _)| key.text == Prefix::NAME) {
-            return Prefix::read(place, faults).map(|prefix| Condition::Prefix(prefix.value));
+            return Prefix::read(place, faults).map(|prefix| Condition::Prefix(prefix.value.into()));
         }
-        OneOf::read(place, faults).map(|one_of| Condition::OneOf(one_of.values))
+        OneOf::read(place, faults).map(|one_of| Condition::OneOf(one_of.values.into_iter().map(Into::into).collect()))
     }
 
     fn write(&self, condition: &Condition) -> Json {
         match condition {
-            Condition::Equals(value) => Exact.write(value),
-            Condition::OneOf(values) => Json::Object(OneOf { values: values.clone() }.members()),
-            Condition::Prefix(value) => Json::Object(Prefix { value: value.clone() }.members()),
+            Condition::Equals(value) => Exact.write(&value.to_string()),
+            Condition::OneOf(values) => {
+                Json::Object(OneOf { values: values.iter().map(ToString::to_string).collect() }.members())
+            }
+            Condition::Prefix(value) => Json::Object(Prefix { value: value.to_string() }.members()),
         }
     }
 
