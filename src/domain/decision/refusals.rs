@@ -224,11 +224,13 @@ fn unknown_if(hangs: bool, reason: &'static Reason) -> Outcome {
 mod tests {
     use super::*;
     use crate::domain::fixture::{at, state};
+    use crate::domain::log::configuration::ConfigurationChange;
     use crate::domain::log::entry::RefusedKind;
     use crate::domain::log::integration::IntegrationChange;
     use crate::domain::people::actor::Actor;
     use crate::domain::reason::ReasonCode;
     use crate::domain::registry::binding::Admits;
+    use crate::domain::registry::integration::OnSilence;
 
     fn refusals(state: &State) -> Vec<RefusedEntry> {
         let (id, known) = state.integrations.iter().next().expect("an integration");
@@ -290,5 +292,29 @@ mod tests {
             assert!(unknown.contains(&reason), "{reason}");
         }
         assert!(NEVER.iter().all(|reason| !unknown.contains(reason)));
+    }
+
+    /// What was refused by a date is in doubt once a version lifts that date, and no sooner.
+    #[test]
+    fn a_refusal_for_a_review_is_unknown_once_silence_only_reports() {
+        let mut before = state();
+        let mut configuration = before.configuration.clone().expect("configured");
+        configuration.governance.reviews = true;
+        configuration.environments.values_mut().for_each(|environment| environment.production = Some(false));
+        before.apply(90, at(0), &ConfigurationChange::Changed(configuration).by(Actor::Operator));
+        let late = at(200 * 86_400);
+        let mut refused = refusals(&before).into_iter().find(|one| *one.reason.0 == reason::REVIEW_OVERDUE).expect("one");
+        refused.time = late;
+        let current = before.integrations.values().find_map(|known| known.current.clone()).expect("in force");
+        for (silence, expected) in
+            [(OnSilence::Suspend, Outcome::Same), (OnSilence::Report, Outcome::Unknown(&reason::REVIEW_OVERDUE))]
+        {
+            let mut record = current.record.as_ref().clone();
+            record.review.on_silence = silence;
+            record.data_classes.push("orders".to_owned());
+            let mut after = before.clone();
+            after.apply(100, late, &IntegrationChange::Narrowed { record: Box::new(record), reason: None }.by(Actor::Operator));
+            assert_eq!(Hindsight::new(&before, &after).refused(&refused), expected, "{silence:?}");
+        }
     }
 }
