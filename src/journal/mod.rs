@@ -38,8 +38,8 @@
 //! ([`Journal::archive`]). Reads of one entry, of a page, and of all entries for a proof go on in the segments;
 //! [`Journal::entries`] reads the database alone.
 //!
-//! **Where it is kept.** The sequencer, the evidence and the archive know a store by the traits of `store` alone; `sqlite` holds every word
-//! of SQL, and is the home of `sqlx`. `place` chooses the store by its location.
+//! **Where it is kept.** The sequencer, the evidence and the archive know a store by the traits of `store` alone; `sqlite` and `postgres` hold
+//! every word of SQL, and are the homes of `sqlx` and `tokio_postgres`. `place` chooses the store by its location.
 //!
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
@@ -57,6 +57,7 @@ mod open;
 mod past;
 mod people;
 mod place;
+mod postgres;
 mod scratch;
 mod sequencer;
 mod settings;
@@ -83,6 +84,7 @@ pub use open::examine;
 pub use past::{Compared, Past};
 pub use people::PeopleFault;
 pub use place::is_brought_up;
+pub use postgres::PostgresAddress;
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};

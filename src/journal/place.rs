@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::archive::segment::Shelf;
 use super::fault::OpenFault;
 use super::file;
+use super::postgres::{self, PostgresAddress};
 use super::scratch::Scratch;
 use super::settings::{Location, Settings};
 use super::sqlite;
@@ -29,7 +30,16 @@ pub async fn open(
     key: &SumKey,
     entropy: &(dyn Entropy + 'static),
 ) -> Result<Opened, OpenFault> {
-    let (path, scratch) = place(settings, entropy)?;
+    let (path, scratch) = match &settings.location {
+        Location::Postgres { address, segments } => {
+            let opened = postgres::open(address, may_create, key).await?;
+            let (writer, reader) = opened.ok_or_else(|| missing(address))?;
+            let shelf = Shelf::of(segments);
+            return Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf, scratch: None });
+        }
+        Location::File(path) => (path.clone(), None),
+        Location::Temporary => temporary(entropy)?,
+    };
     let exists = exists(&path)?;
     if !exists {
         if !may_create {
@@ -43,11 +53,21 @@ pub async fn open(
 
 /// Opens the read side of a store that is there.
 pub async fn read(settings: &Settings) -> Result<(Reader, Shelf), OpenFault> {
-    let Location::File(path) = &settings.location else { return Err(OpenFault::Missing(std::env::temp_dir())) };
-    if !exists(path)? {
-        return Err(OpenFault::Missing(path.clone()));
+    match &settings.location {
+        Location::Postgres { address, segments } => {
+            let reader = postgres::read(address).await?.ok_or_else(|| missing(address))?;
+            Ok((Reader::of(reader), Shelf::of(segments)))
+        }
+        Location::File(path) if exists(path)? => {
+            Ok((Reader::of(sqlite::reader::SqliteReader::connect(path).await?), Shelf::of(path)))
+        }
+        Location::File(path) => Err(OpenFault::Missing(path.clone())),
+        Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
     }
-    Ok((Reader::of(sqlite::reader::SqliteReader::connect(path).await?), Shelf::of(path)))
+}
+
+fn missing(address: &PostgresAddress) -> OpenFault {
+    OpenFault::Missing(address.to_string().into())
 }
 
 /// Whether a start brings tables of this version up.
@@ -59,15 +79,12 @@ fn exists(path: &Path) -> Result<bool, OpenFault> {
     path.try_exists().map_err(|cause| OpenFault::File { path: path.to_owned(), cause })
 }
 
-/// The path of the database. A temporary one gets a directory for its owner alone.
-fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(PathBuf, Option<Scratch>), OpenFault> {
-    let Location::File(path) = &settings.location else {
-        let directory = std::env::temp_dir().join(format!("carnet-{}", entropy.identifier()));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&directory).map_err(|cause| OpenFault::File { path: directory.clone(), cause })?;
-        return Ok((directory.join("journal.db"), Some(Scratch(directory))));
-    };
-    Ok((path.clone(), None))
+/// The path of a database that goes with the journal, in a directory for its owner alone.
+fn temporary(entropy: &(dyn Entropy + 'static)) -> Result<(PathBuf, Option<Scratch>), OpenFault> {
+    let directory = std::env::temp_dir().join(format!("carnet-{}", entropy.identifier()));
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&directory).map_err(|cause| OpenFault::File { path: directory.clone(), cause })?;
+    Ok((directory.join("journal.db"), Some(Scratch(directory))))
 }

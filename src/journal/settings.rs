@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::postgres::PostgresAddress;
 use crate::domain::registry::binding::JwtRule;
 use crate::domain::value::clock::Seconds;
 
@@ -10,6 +11,13 @@ use crate::domain::value::clock::Seconds;
 pub enum Location {
     /// An SQLite database.
     File(PathBuf),
+    /// A PostgreSQL database. For experiments, and for one node: no configuration names it yet.
+    Postgres {
+        /// Where it is.
+        address: Box<PostgresAddress>,
+        /// Old entries leave for the folder of this name with `.segments` behind it.
+        segments: PathBuf,
+    },
     /// A directory of its own that goes with the journal (`carnet dev`). Not durable.
     Temporary,
 }

@@ -6,7 +6,7 @@ use super::query::listing;
 use super::schema;
 use crate::journal::key::kek::Kek;
 use crate::journal::store::Answer;
-use crate::journal::store::contract::{Candidate, laws};
+use crate::journal::store::contract::{Candidate, figures, laws};
 use crate::journal::store::query::Query;
 use crate::journal::store::reader::Reader;
 use crate::journal::store::sums::SumKey;
@@ -30,6 +30,12 @@ impl Candidate for Database {
 }
 
 laws!(Database(tempfile::tempdir().expect("a directory")));
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn figures_of_a_batch() {
+    figures(&Database(tempfile::tempdir().expect("a directory"))).await;
+}
 
 /// Entries of a request or a rare kind are found by an index; a million issued entries do not slow them down.
 #[tokio::test]

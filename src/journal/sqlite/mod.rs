@@ -1,7 +1,7 @@
-//! The store in an SQLite file: all SQL of the journal.
+//! The store in an SQLite file: all SQL of the journal there.
 //!
 //! [`writer`] implements `store::write::Write` by one connection, and [`reader`] implements `store::read::Read` by connections that cannot
-//! write; [`gathered`] asks for many callers at once. [`side`] maintains the side tables (spent proofs, last uses, sums) and [`spent`] the copy of recent proofs in memory;
+//! write. [`side`] maintains the side tables (spent proofs, last uses, sums) and [`spent`] the copy of recent proofs in memory;
 //! [`wal_checkpoint`] keeps the write-ahead log short. Nothing here decides: the sequencer makes the batches.
 
 pub mod answers;
@@ -9,7 +9,6 @@ pub mod column;
 #[cfg(test)]
 mod contract;
 pub mod fault;
-pub mod gathered;
 pub mod long_reads;
 pub mod people;
 mod query;

@@ -4,12 +4,12 @@
 //! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
 //! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
 //! [`query`] a choice of entries, [`head`] the end of the log, and [`sums`] the keyed sums over the side tables: spent proofs and last uses,
-//! which lie beside the entries. [`people`] has the rows of the people directory, [`uses`] those of the counts of uses.
+//! which lie beside the entries. [`gathered`] asks for many callers at once. [`people`] has the rows of the people directory, [`uses`] those of the counts of uses.
 //!
 //! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
 //! the head of an earlier one is refused by the store, whoever sends it.
 //!
-//! `journal/sqlite` is the one implementation; `contract` has the laws that every implementation passes. Deliberately not here: SQL, and any
+//! `journal/sqlite` and `journal/postgres` implement it; `contract` has the laws that every implementation passes. Deliberately not here: SQL, and any
 //! decision: a batch comes from the sequencer whole.
 
 use std::pin::Pin;
@@ -17,8 +17,10 @@ use std::pin::Pin;
 use crate::journal::fault::StoreFault;
 
 pub mod batch;
+pub mod column;
 #[cfg(test)]
 pub mod contract;
+pub mod gathered;
 pub mod head;
 pub mod people;
 pub mod query;

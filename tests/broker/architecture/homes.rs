@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// The homes of each crate of `[dependencies]`, as prefixes of paths below `src`.
 ///
 /// A home whose files do not name the crate has to go.
-const HOMES: [(&str, &[&str]); 41] = [
+const HOMES: [(&str, &[&str]); 42] = [
     // HTTP
     ("askama", &["http/console/"]),
     ("axum", &["http/"]),
@@ -38,6 +38,7 @@ const HOMES: [(&str, &[&str]); 41] = [
     ("redis", &["revocation/"]),
     ("reqwest", &["outbound/"]),
     ("sqlx", &["journal/sqlite/"]),
+    ("tokio_postgres", &["journal/postgres/"]),
     // Guardrails
     ("cedar_policy", &["policy/"]),
     // The state

@@ -65,6 +65,7 @@ macro_rules! laws {
             spent::a_proof_is_spent_once_whoever_writes,
             spent::a_batch_that_is_given_up_spends_nothing,
             spent::a_proof_is_forgotten_when_its_time_is_over,
+            spent::a_proof_is_the_same_whenever_it_ends,
             spent::proofs_that_are_asked_for_together_have_each_their_answer,
             spent::every_spent_proof_is_read,
             uses::uses_are_counted_on_the_head_that_was_seen,
@@ -95,7 +96,7 @@ pub mod run {
 
 /// The way that a batch is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Way {
+pub enum Way {
     AtOnce,
     StepByStep,
 }
@@ -103,24 +104,24 @@ enum Way {
 const WAYS: [Way; 2] = [Way::AtOnce, Way::StepByStep];
 
 /// An entry as a law writes it: kind, subject, body.
-type Said<'a> = (&'static str, &'a str, &'a str);
+pub type Said<'a> = (&'static str, &'a str, &'a str);
 
-const ISSUED: &str = "issued";
+pub const ISSUED: &str = "issued";
 const REFUSED: &str = "refused";
-const CHANGE: &str = "revocation.added";
+pub const CHANGE: &str = "revocation.added";
 
 /// A node: both sides of the store, and the log as it knows it.
-struct Node {
-    writer: Box<dyn Write>,
-    reader: Reader,
-    head: Head,
-    tree: Tree,
-    key: MacKey,
+pub struct Node {
+    pub writer: Box<dyn Write>,
+    pub reader: Reader,
+    pub head: Head,
+    pub tree: Tree,
+    pub key: MacKey,
 }
 
 impl Node {
     /// One on an empty log, or on one that `of` knows.
-    async fn on(store: &dyn Candidate, of: Option<&Self>) -> Self {
+    pub async fn on(store: &dyn Candidate, of: Option<&Self>) -> Self {
         let key = MacKey::of(&Kek::from_bytes([7; 32]));
         let (mut writer, reader) = store.open(&key.sums).await.expect("opens");
         // A start has looked where the log ends before anything is written at once.
@@ -131,12 +132,12 @@ impl Node {
     }
 
     /// The end of the log as this node knows it.
-    fn found(&self) -> Found {
+    pub fn found(&self) -> Found {
         Found { head: self.head.clone(), rows: self.head.size }
     }
 
     /// A batch of these entries at the end of the log, `time` seconds after noon.
-    fn batch(&self, said: &[Said<'_>], time: i64) -> (Batch, Tree) {
+    pub fn batch(&self, said: &[Said<'_>], time: i64) -> (Batch, Tree) {
         let rows = (self.head.size..).zip(said).map(|(index, (kind, subject, body))| Row {
             index,
             time: fixture::at(time),
@@ -153,11 +154,11 @@ impl Node {
     }
 
     /// Writes a batch that spends `proofs`, all of them for the first time.
-    async fn write(&mut self, way: Way, said: &[Said<'_>], proofs: &[Spent]) {
+    pub async fn write(&mut self, way: Way, said: &[Said<'_>], proofs: &[Spent]) {
         self.write_at(way, said, proofs, 0).await;
     }
 
-    async fn write_at(&mut self, way: Way, said: &[Said<'_>], proofs: &[Spent], time: i64) {
+    pub async fn write_at(&mut self, way: Way, said: &[Said<'_>], proofs: &[Spent], time: i64) {
         let (batch, tree) = self.batch(said, time);
         let after = batch.after.clone();
         match way {
@@ -176,7 +177,7 @@ impl Node {
     }
 
     /// Writes a change with what stands or falls with it.
-    async fn change(&mut self, body: &str, beside: Beside) {
+    pub async fn change(&mut self, body: &str, beside: Beside) {
         let (mut batch, tree) = self.batch(&[(CHANGE, "partner:globex", body)], 0);
         batch.beside = beside;
         let after = batch.after.clone();
@@ -186,8 +187,22 @@ impl Node {
         (self.head, self.tree) = (after, tree);
     }
 
+    /// Writes a change, at which proofs whose time is over at `time` are forgotten, and lets the store do what it put off.
+    pub async fn forget_at(&mut self, time: i64) {
+        self.writer.begin(&[]).await.expect("begins");
+        for slice in 0..=u8::MAX {
+            self.writer.purge(slice, at(time)).await.expect("purges");
+        }
+        let (batch, tree) = self.batch(&[(CHANGE, "partner:globex", "{}")], time);
+        let after = batch.after.clone();
+        self.writer.append(batch).await.expect("appends");
+        self.writer.commit().await.expect("commits");
+        (self.head, self.tree) = (after, tree);
+        self.writer.maintain().await.expect("maintains");
+    }
+
     /// The end of the log as the store has it.
-    async fn end(&self) -> Found {
+    pub async fn end(&self) -> Found {
         let mut snapshot = self.reader.snapshot().await.expect("reads");
         let end = snapshot.end().await.expect("reads").expect("a head");
         snapshot.end_reading().await.expect("ends");
@@ -195,21 +210,50 @@ impl Node {
     }
 
     /// Every entry as it is stored.
-    async fn bodies(&self) -> Vec<String> {
+    pub async fn bodies(&self) -> Vec<String> {
         self.reader.bodies(0, u64::MAX).await.expect("reads")
     }
 }
 
-fn keys(proofs: &[Spent]) -> HashSet<ProofKey> {
+pub fn keys(proofs: &[Spent]) -> HashSet<ProofKey> {
     proofs.iter().map(|(key, _)| *key).collect()
 }
 
 /// A proof that is remembered until so many seconds after noon.
-fn proof(number: u64, until: i64) -> Spent {
+pub fn proof(number: u64, until: i64) -> Spent {
     (ProofKey(Digest::of(&number.to_be_bytes())), fixture::at(until))
 }
 
 /// So many seconds after noon.
-fn at(seconds: i64) -> Timestamp {
+pub fn at(seconds: i64) -> Timestamp {
     fixture::at(seconds)
+}
+
+/// What a batch costs, for a person to read. Nothing is asserted: figures of a shared machine are none.
+pub async fn figures(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    node.write(Way::StepByStep, &[(ISSUED, "globex/a", "{}")], &[]).await;
+    for rows in [1, 16, 64] {
+        let said: Vec<Said> = (0..rows).map(|_| (ISSUED, "globex/a", "{}")).collect();
+        let times = 300;
+        let begun = std::time::Instant::now();
+        for _ in 0..times {
+            let first = node.head.size * 1000;
+            let spends: Vec<_> = (first..first + rows).map(|number| proof(number, 1000)).collect();
+            node.write(Way::StepByStep, &said, &spends).await;
+        }
+        let by_step = begun.elapsed() / times;
+        let (mut at_once, begun) = (0, std::time::Instant::now());
+        for _ in 0..times {
+            let first = node.head.size * 1000;
+            let spends: Vec<_> = (first..first + rows).map(|number| proof(number, 1000)).collect();
+            if node.writer.goes_at_once(&node.head, said.len(), &spends) {
+                node.write(Way::AtOnce, &said, &spends).await;
+                at_once += 1;
+            } else {
+                node.write(Way::StepByStep, &said, &spends).await;
+            }
+        }
+        println!("{rows} rows: {by_step:?} for a batch; {:?} where {at_once} of {times} go at once", begun.elapsed() / times);
+    }
 }

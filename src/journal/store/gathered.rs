@@ -1,6 +1,6 @@
 //! Gathers questions of many callers, and answers them by one statement.
 //!
-//! A statement costs more for its way to the connection's thread and back than for its work. One task collects the questions that have
+//! A statement costs more for its way to the database and back than for its work. One task collects the questions that have
 //! come, lets other tasks that are ready run first, and asks once; meanwhile the next questions gather. There is no timer: a question that
 //! comes alone is asked at once. Each is asked after it came, so its answer is as new as one of its own.
 

@@ -1,0 +1,87 @@
+//! A connection, with the statements that it keeps prepared.
+
+use std::collections::HashMap;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, NoTls, Row, Statement};
+
+use super::address::{LONGEST, PostgresAddress};
+use super::fault::silent;
+use crate::journal::fault::StoreFault;
+
+/// What is bound to a statement.
+pub type Bound<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Begins a transaction that writes, with its limits.
+///
+/// They are set here and not for the session, which another may have used before (a session pooler). No transaction of ours waits for long
+/// with a lock in its hands.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '1s'";
+
+pub const COMMIT: &str = "COMMIT";
+
+/// A connection.
+pub struct Connection {
+    pub client: Client,
+    kept: HashMap<&'static str, Statement>,
+}
+
+impl Connection {
+    /// Connects to the host that takes writes.
+    pub async fn to(address: &PostgresAddress) -> Result<Self, StoreFault> {
+        let connecting = address.config().connect(NoTls);
+        let (client, connection) = tokio::time::timeout(LONGEST * 2, connecting).await.map_err(|_| silent())??;
+        // It ends with its client.
+        tokio::spawn(async move {
+            if let Err(fault) = connection.await {
+                tracing::debug!(fault = %StoreFault::from(fault), "a connection of the journal ended");
+            }
+        });
+        Ok(Self { client, kept: HashMap::new() })
+    }
+
+    /// The statement, prepared once for each connection.
+    pub async fn prepared(&mut self, text: &'static str) -> Result<Statement, Error> {
+        if let Some(kept) = self.kept.get(text) {
+            return Ok(kept.clone());
+        }
+        let statement = self.client.prepare(text).await?;
+        self.kept.insert(text, statement.clone());
+        Ok(statement)
+    }
+
+    /// The rows of a statement.
+    pub async fn rows(&mut self, text: &'static str, bound: Bound<'_>) -> Result<Vec<Row>, Error> {
+        let statement = self.prepared(text).await?;
+        self.client.query(&statement, bound).await
+    }
+
+    /// The row of a statement, if it has one.
+    pub async fn row(&mut self, text: &'static str, bound: Bound<'_>) -> Result<Option<Row>, Error> {
+        Ok(self.rows(text, bound).await?.into_iter().next())
+    }
+
+    /// The row of a statement that always has one.
+    pub async fn one(&mut self, text: &'static str, bound: Bound<'_>) -> Result<Row, Error> {
+        let statement = self.prepared(text).await?;
+        self.client.query_one(&statement, bound).await
+    }
+
+    /// Runs a statement.
+    pub async fn run(&mut self, text: &'static str, bound: Bound<'_>) -> Result<(), Error> {
+        let statement = self.prepared(text).await?;
+        self.client.execute(&statement, bound).await?;
+        Ok(())
+    }
+
+    /// Runs statements without values.
+    pub async fn simple(&mut self, text: &'static str) -> Result<(), Error> {
+        self.client.batch_execute(text).await
+    }
+}
+
+/// The answer of the server, or a fault when it takes too long.
+pub async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Result<T, Error>, StoreFault> {
+    tokio::time::timeout(LONGEST, answer).await.map_err(|_| silent())
+}

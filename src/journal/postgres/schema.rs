@@ -1,0 +1,116 @@
+//! The tables and their version.
+//!
+//! Text is compared byte by byte (`COLLATE "C"`), whatever the database's own order is. Times are seconds since 1970.
+
+use tokio_postgres::error::SqlState;
+
+use super::connection::Connection;
+use super::generations::Generations;
+use crate::journal::fault::StoreFault;
+use crate::journal::store::column::sql;
+use crate::journal::store::head::Head;
+use crate::journal::store::sums::{SumKey, Sums};
+
+/// The version of these tables. Any other is refused.
+pub const VERSION: i64 = 1;
+
+/// PostgreSQL 15 or newer.
+const OLDEST: i32 = 150_000;
+
+const ABOUT: &str =
+    "SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'), to_regclass('meta') IS NOT NULL";
+
+/// The tables of a new database.
+///
+/// `head` is one row that every batch writes: with room for many versions of it on its page, none of them costs a new place in an index, and
+/// it is cleaned early. `turn` is raised by every write of it that is no batch, and each batch compares it (`writer`). Spent proofs lie in two
+/// tables by generation (`generations`).
+///
+/// `directory` and `uses_head` have their row from the beginning, in generation 0, so that the first writers wait for each other as all later do.
+const TABLES: &str = r#"
+CREATE TABLE meta (version int8 NOT NULL);
+CREATE TABLE head (
+    id int2 PRIMARY KEY CHECK (id = 1), size int8 NOT NULL, root bytea NOT NULL, last_change int8, time int8 NOT NULL, turn int8 NOT NULL,
+    sums bytea NOT NULL, young int2 NOT NULL CHECK (young IN (0, 1)), until_0 int8, until_1 int8
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0);
+CREATE TABLE entries (
+    idx int8 PRIMARY KEY, time int8 NOT NULL, kind text COLLATE "C" NOT NULL, subject text COLLATE "C" NOT NULL,
+    request_id text COLLATE "C", jti text COLLATE "C", body text COLLATE "C" NOT NULL, leaf bytea NOT NULL
+);
+CREATE INDEX entries_changes ON entries (idx) WHERE kind NOT IN ('issued', 'refused', 'refusals');
+CREATE INDEX entries_request ON entries (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX entries_kind ON entries (kind, idx) WHERE kind <> 'issued';
+CREATE TABLE batches (
+    first int8 PRIMARY KEY, size_after int8 NOT NULL, prior_root bytea NOT NULL, root bytea NOT NULL, prior_change int8, mac bytea NOT NULL
+);
+CREATE TABLE tiles (level int8 NOT NULL, idx int8 NOT NULL, content bytea NOT NULL, PRIMARY KEY (level, idx));
+CREATE TABLE spent_0 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL);
+CREATE TABLE spent_1 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL);
+CREATE TABLE last_use (subject text COLLATE "C" PRIMARY KEY, idx int8 NOT NULL, time int8 NOT NULL) WITH (fillfactor = 50);
+CREATE TABLE texts (digest bytea PRIMARY KEY, salt bytea NOT NULL, text bytea NOT NULL);
+CREATE TABLE keyring (name text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL);
+CREATE TABLE answers (
+    person bytea NOT NULL, key bytea NOT NULL, fingerprint bytea NOT NULL, request text COLLATE "C" NOT NULL, since int8 NOT NULL,
+    stage text COLLATE "C" NOT NULL CHECK (stage IN ('begun', 'done', 'told')), answer bytea, PRIMARY KEY (person, key)
+);
+CREATE INDEX answers_since ON answers (since);
+CREATE INDEX answers_kept ON answers (person, since) WHERE answer IS NOT NULL;
+CREATE TABLE people (id text COLLATE "C" PRIMARY KEY, body text COLLATE "C" NOT NULL);
+CREATE TABLE directory (id int2 PRIMARY KEY CHECK (id = 1), generation int8 NOT NULL, tag bytea NOT NULL);
+CREATE TABLE uses (
+    day int8 NOT NULL, use bytea NOT NULL, count int8 NOT NULL, first int8 NOT NULL, last int8 NOT NULL, until int8 NOT NULL,
+    PRIMARY KEY (day, use)
+);
+CREATE TABLE use_texts (
+    use bytea PRIMARY KEY, client text COLLATE "C" NOT NULL, body text COLLATE "C" NOT NULL, newest int8 NOT NULL
+);
+CREATE INDEX use_texts_client ON use_texts (client) WHERE client <> '';
+CREATE TABLE use_days (day int8 PRIMARY KEY, tag bytea NOT NULL);
+CREATE TABLE uses_head (id int2 PRIMARY KEY CHECK (id = 1), generation int8 NOT NULL, at int8 NOT NULL, since int8 NOT NULL, tag bytea NOT NULL);
+INSERT INTO directory (id, generation, tag) VALUES (1, 0, '');
+INSERT INTO uses_head (id, generation, at, since, tag) VALUES (1, 0, 0, 0, '');
+"#;
+
+const PUT_VERSION: &str = "INSERT INTO meta (version) VALUES ($1)";
+const PUT_HEAD: &str = "INSERT INTO head (id, size, root, last_change, time, turn, sums, young, until_0, until_1) \
+     VALUES (1, $1, $2, NULL, $3, 0, $4, 0, NULL, NULL)";
+
+/// Whether the database has our tables. A server that is too old, or whose text is not UTF-8, is refused.
+pub async fn exists(connection: &mut Connection) -> Result<bool, StoreFault> {
+    let row = connection.one(ABOUT, &[]).await?;
+    let (version, encoding): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    if version < OLDEST {
+        return Err(StoreFault::Failed(format!("PostgreSQL {version} is older than 15").into()));
+    }
+    if encoding != "UTF8" {
+        return Err(StoreFault::Failed(format!("the database keeps text as {encoding}, and not as UTF8").into()));
+    }
+    Ok(row.try_get(2)?)
+}
+
+/// Makes the tables of a new database, unless another node does at the same time.
+pub async fn create(connection: &mut Connection, key: &SumKey) -> Result<(), StoreFault> {
+    let (head, generations) = (Head::empty(), Generations::default());
+    let mut sums = Sums::default();
+    sums.add(key, generations.row(&generations.bytes()));
+    let sums = key.seal(&sums, &head);
+    let transaction = connection.client.transaction().await?;
+    match transaction.batch_execute(TABLES).await {
+        Ok(()) => {}
+        // Another was first, and its transaction is committed: else this one had waited for it.
+        Err(fault) if fault.code().is_some_and(is_there) => return Ok(transaction.rollback().await?),
+        Err(fault) => return Err(fault.into()),
+    }
+    transaction.execute(PUT_VERSION, &[&VERSION]).await?;
+    transaction.execute(PUT_HEAD, &[&sql(head.size), &&head.root.0[..], &head.time.as_seconds(), &sums]).await?;
+    Ok(transaction.commit().await?)
+}
+
+fn is_there(code: &SqlState) -> bool {
+    [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::UNIQUE_VIOLATION].contains(code)
+}
+
+/// The version of the tables; none where they are not ours.
+pub async fn version(connection: &mut Connection) -> Result<Option<i64>, StoreFault> {
+    Ok(connection.row("SELECT version FROM meta", &[]).await?.map(|row| row.try_get(0)).transpose()?)
+}
