@@ -1,7 +1,7 @@
 //! The log read once, and judged at each change and date.
 //!
-//! An integration is judged anew when an entry may have moved something of it, when a date of it comes, and, as long as it breaks a criterion,
-//! at every change: so what mends it may be anything. `tests` judge everything at every step, and find the same.
+//! An integration is judged anew when an entry may have moved something of it ([`moved`]), and when a date of it comes. `tests` judge
+//! everything at every step, and find the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,8 +63,6 @@ pub struct Assessment {
     /// The last change, which the next one names.
     last: Option<u64>,
     units: BTreeMap<Unit, Known>,
-    /// Those that break something.
-    breaking: BTreeSet<Unit>,
     /// The integrations with a version that no approval gave, and that is not provably narrower than the one before.
     widened: BTreeSet<IntegrationId>,
     /// The issuers that our people signed in at.
@@ -98,7 +96,6 @@ impl Assessment {
             now: Timestamp::default(),
             last: None,
             units: BTreeMap::new(),
-            breaking: BTreeSet::new(),
             widened: BTreeSet::new(),
             people: BTreeSet::new(),
             agenda: BTreeSet::new(),
@@ -141,7 +138,6 @@ impl Assessment {
             units.extend(self.everything());
         } else {
             units.extend([before.beside, after.beside].into_iter().flatten());
-            units.extend(self.breaking.iter().cloned());
         }
         units.into_iter().for_each(|unit| self.judge(unit, entry.time));
         self.count();
@@ -308,11 +304,6 @@ impl Assessment {
         let entry = known.entry;
         (*known.counts, known.next, known.agent) = (counts, next, agent);
         known.broken = broken.iter().map(|one| (one.criterion, one.item.clone())).collect();
-        if known.broken.is_empty() {
-            self.breaking.remove(&unit);
-        } else {
-            self.breaking.insert(unit.clone());
-        }
         let mended: Vec<_> = before.difference(&known.broken).cloned().collect();
         if let Some(next) = next {
             self.agenda.insert((next, unit));

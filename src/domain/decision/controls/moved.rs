@@ -1,8 +1,10 @@
 //! What a change may move: the parts of the state that have to be judged anew after it.
 
+use crate::domain::log::approval::ApprovalChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::directory::DirectoryChange;
 use crate::domain::log::revocation::RevocationChange;
+use crate::domain::registry::approval::Kind;
 use crate::domain::registry::suspension::Party;
 use crate::domain::state::State;
 use crate::domain::state::integration::IntegrationState;
@@ -34,8 +36,7 @@ pub(super) fn moved(change: &Change, state: &State) -> Moved {
     match change {
         Change::Configuration(_) | Change::Environment(_) | Change::Journal(_) => Moved::all(),
         // A certificate, a key of ours and a guardrail admit or forbid tokens, which are judged one by one.
-        Change::Approval(_)
-        | Change::Certificate(_)
+        Change::Certificate(_)
         | Change::Key(_)
         | Change::Guardrail(_)
         | Change::IssuerKey(_)
@@ -46,6 +47,7 @@ pub(super) fn moved(change: &Change, state: &State) -> Moved {
         | Change::Mail(_)
         | Change::Text(_) => Moved::default(),
         Change::Api(change) => moved_by_api(change.api(), state),
+        Change::Approval(change) => moved_by_approval(change, state),
         Change::Partner(change) => Moved::of(of(&Party::Partner(change.partner().clone()), state)),
         Change::Integration(change) => moved_integration(change.integration(), state),
         Change::Exception(change) => moved_integration(change.integration(), state),
@@ -85,6 +87,27 @@ fn sharing(record: Holder<'_>, state: &State) -> Vec<Unit> {
         ClientId::Api(_) => None,
     };
     state.in_force.overlapping(record).into_iter().filter_map(unit).collect()
+}
+
+/// An approval that comes late may mend what came into force without it.
+fn moved_by_approval(change: &ApprovalChange, state: &State) -> Moved {
+    let ApprovalChange::Reviewed { approval, .. } = change;
+    let Some(approval) = state.approvals.get(approval) else { return Moved::default() };
+    match approval.kind {
+        Kind::Integration | Kind::Change => Moved::of(approval.subject.parse().ok().map(Unit::Integration)),
+        Kind::Offboarding => Moved { beside: vec![Unit::Cases], ..Moved::default() },
+        Kind::Abort
+        | Kind::Api
+        | Kind::Enrolment
+        | Kind::Environment
+        | Kind::Erasure
+        | Kind::Exception
+        | Kind::Guardrail
+        | Kind::Lift
+        | Kind::Partner
+        | Kind::Resume
+        | Kind::Review => Moved::default(),
+    }
 }
 
 fn moved_by_api(api: &ApiName, state: &State) -> Moved {

@@ -22,7 +22,7 @@ fn histories() -> impl Strategy<Value = Vec<(usize, u32)>> {
     (0..number, vec((step, gap), 1..220)).prop_map(move |(first, steps)| {
         let mut next = first;
         let place = |(step, gap): (Option<usize>, u32)| {
-            next = step.map_or_else(|| (next + 1) % number, |step| step);
+            next = step.unwrap_or((next + 1) % number);
             (next, gap)
         };
         steps.into_iter().map(place).collect()
