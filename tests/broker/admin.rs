@@ -22,7 +22,7 @@ pub fn refused(answer: &Answer, status: u16, about: &str) {
 fn filled(template: &str) -> String {
     let filling = [("{p}", "globex"), ("{i}", "order-sync"), ("{environment}", "production"), ("{id}", "nobody")];
     let path = filling.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
-    let path = path.replace("{request}", "nothing").replace("{name}", "nothing");
+    let path = path.replace("{request}", "nothing").replace("{name}", "nothing").replace("{entry}", "nothing");
     assert!(!path.contains('{'), "{template}: `filled` has nothing for a part of this path");
     path
 }
