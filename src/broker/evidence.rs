@@ -213,9 +213,11 @@ impl Broker {
             assessment = self.reading.desk.work(move || step(assessment, changed, issued)).await?;
         }
         let mut findings = self.reading.desk.work(move || assessment.finish()).await?;
-        if let Some(listed) = listed {
-            let place = findings.iter_mut().find(|one| one.criterion == Criterion::RevocationsListed);
-            place.into_iter().for_each(|finding| tell(finding, listed, period.to));
+        for finding in findings.iter_mut().filter(|one| one.criterion == Criterion::RevocationsListed) {
+            match listed {
+                Some(listed) => tell(finding, listed, period.to),
+                None => finding.unjudged = true,
+            }
         }
         Ok(findings)
     }
@@ -241,11 +243,14 @@ impl Broker {
         Ok((issued.collect(), next))
     }
 
-    /// What the live index has of everything that is cut; `None` if it does not answer, or is not up to date.
+    /// What the live index has of everything that is cut; `None` if it does not answer, is not up to date, or is asked too much.
     async fn listed(&self, state: &State, now: Timestamp) -> Option<Listed> {
         let mut cuts = cut::all(state);
         cuts.retain(|cut| !matches!(&cut.what, CutWhat::Token { expires, .. } if *expires <= now));
-        cuts.truncate(LOOKED_UP);
+        // What was not looked up is not known to be there.
+        if cuts.len() > LOOKED_UP {
+            return None;
+        }
         let asked = cuts.len() as u64;
         let mut missing = lacking(&self.live, cuts, now).await?;
         if !missing.is_empty() {

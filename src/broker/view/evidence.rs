@@ -176,7 +176,7 @@ fn result(verdict: Verdict, population: u64, broken: u64) -> String {
     match verdict {
         Verdict::Holds => format!("no exception among {}", items(population, "item")),
         Verdict::Exception => format!("{} among {}", items(broken, "exception"), items(population, "item")),
-        Verdict::NotCovered => "there was nothing to judge".to_owned(),
+        Verdict::NotCovered => "there was nothing to judge, or a part could not be judged".to_owned(),
     }
 }
 

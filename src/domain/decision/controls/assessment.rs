@@ -196,7 +196,7 @@ impl Assessment {
             entries.truncate(MOST_ENTRIES);
             entries.extend(agents.into_iter().filter(|one| !entries.contains(one)).collect::<Vec<_>>());
             exceptions.sort_by(|one, other| (other.from, &one.item).cmp(&(one.from, &other.item)));
-            findings.push(Finding { criterion, population, exceptions, more, entries });
+            findings.push(Finding { criterion, population, exceptions, more, unjudged: false, entries });
         }
         findings
     }

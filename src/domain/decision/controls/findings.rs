@@ -20,6 +20,8 @@ pub struct Finding {
     pub exceptions: Vec<Exception>,
     /// Exceptions that are counted and not listed.
     pub more: Count,
+    /// Whether it could not be judged: what is asked did not answer, or has no past. Then no control that needs it holds.
+    pub unjudged: bool,
     /// The newest entries that show it, with whether they are about an AI agent.
     pub entries: Vec<(u64, bool)>,
 }
@@ -109,15 +111,16 @@ impl Control {
 
 impl Verdict {
     fn of<'f>(findings: impl IntoIterator<Item = &'f Finding>, agents_alone: bool) -> Self {
-        let (mut population, mut broken) = (0, 0);
+        let (mut population, mut broken, mut unjudged) = (0, 0, false);
         for one in findings {
             population += one.population.of(agents_alone);
             broken += one.broken(agents_alone);
+            unjudged |= one.unjudged;
         }
         match (broken, population) {
             (1.., _) => Self::Exception,
-            (0, 1..) => Self::Holds,
-            (0, 0) => Self::NotCovered,
+            (0, 1..) if !unjudged => Self::Holds,
+            (0, _) => Self::NotCovered,
         }
     }
 }
