@@ -1,10 +1,15 @@
 # The two commands of the README, and what they stand on. Everything that is installed without apt lands in .tools/ and target/.
 
+# The store of the journals of the wire tests: sqlite, postgres, or postgres://… for a server that runs (tests/broker/world/store.rs).
+STORE ?= sqlite
+export STORE
+
 .PHONY: help demo test lint bench bench-scale setup build golden docs docs-reference
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
-	@echo "make test    format, lints, links of the code's documentation and every test, with the real servers they need"
+	@echo "make test    format, lints, links of the code's documentation and every test, with the real servers they need;"
+	@echo "             STORE=postgres has every broker of a test keep its journal in PostgreSQL, STORE=postgres://USER@HOST/DATABASE in yours"
 	@echo "make lint    licences, sources and banned crates of the dependencies (cargo-deny)"
 	@echo "make docs    the book of docs/ as HTML, into target/book"
 	@echo "make docs-reference  write the parts of docs/ that the code knows"

@@ -1,4 +1,4 @@
-//! TLS for outgoing requests, to issuers and to our own sockets.
+//! TLS for outgoing connections: to issuers, to PostgreSQL and to our own sockets.
 //!
 //! Enter through [`outbound`]. The trust store has the system's bundle and the operator's own roots; environment variables are not
 //! read. It speaks TLS 1.2 and 1.3 and verifies every certificate (ABUSE K-28). The crypto provider is passed, never installed.
@@ -72,11 +72,28 @@ fn configuration(roots: RootCertStore, identity: Option<&[u8]>) -> Result<Client
     Ok(tls)
 }
 
-/// The roots of a mail server as DER: those of `file` (PEM) alone, or the system's.
+/// Makes the TLS of connections to PostgreSQL, which trusts the roots of `file` (PEM) alone, or the system's.
+///
+/// # Errors
+/// The file cannot be read, or holds what is no certificate of an authority; or there is no root at all.
+pub fn postgres(file: Option<&Path>) -> std::io::Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots(file)?.into_iter().map(CertificateDer::from));
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    if store.is_empty() {
+        return Err(invalid());
+    }
+    let mut tls = configuration(store, None).map_err(|_| invalid())?;
+    // What PostgreSQL 17 and newer answer to, and nothing else: no server of another protocol takes the connection.
+    tls.alpn_protocols = vec![b"postgresql".to_vec()];
+    Ok(tls)
+}
+
+/// The roots of a mail server or a database as DER: those of `file` (PEM) alone, or the system's.
 ///
 /// # Errors
 /// The file cannot be read, or holds what is no certificate of an authority.
-pub fn mail_roots(file: Option<&Path>) -> std::io::Result<Vec<Vec<u8>>> {
+pub fn roots(file: Option<&Path>) -> std::io::Result<Vec<Vec<u8>>> {
     let mut store = RootCertStore::empty();
     let Some(file) = file else {
         let usable = system_roots().into_iter().filter(|root| store.add(root.clone()).is_ok());

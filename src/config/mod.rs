@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused, and all faults are reported at once. Enter through [`load`]. A [`Config`] has names, numbers and
 //! paths. Its only secret can be a password in the Redis URL, which is never printed. Tests build the sections as plain literals.
+//! Files with passwords are named here, and read by `serve`.
 //!
 //! The contents of the files are checked elsewhere: the KEK's size and mode by the key loader, certificates by `server::tls`.
 
@@ -9,8 +10,11 @@ mod directory;
 mod environment;
 mod fault;
 mod governance;
+mod journal;
 mod listen;
 mod mail;
+mod node;
+mod postgres;
 mod section;
 mod signals;
 mod staff;
@@ -29,11 +33,14 @@ pub use environment::EnvironmentSection;
 pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use governance::GovernanceSection;
+pub use journal::{JournalSection, JournalUrl, Replication};
 pub use listen::{ListenSection, TlsFiles};
 pub use mail::{MailSection, MailServer, MailTls};
+pub use node::NodeSection;
+pub use postgres::PostgresUrl;
 pub use signals::SignalSection;
 pub use staff::{OutboundSection, StaffSection};
-pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
+pub use store::{RedisSection, RedisUrl};
 pub use tickets::TicketSection;
 pub use url::Origin;
 pub use webhooks::WebhookSection;
@@ -49,9 +56,11 @@ pub struct Config {
     pub folder: PathBuf,
     /// `[listen]`.
     pub listen: ListenSection,
+    /// `[node]`: this node among those that share a journal.
+    pub node: NodeSection,
     /// `[journal]`.
     pub journal: JournalSection,
-    /// `[redis]`; if absent, the live index is in-process and there is one node.
+    /// `[redis]`; if absent, the live index is in-process and there is one node. A journal in PostgreSQL needs it.
     pub redis: Option<RedisSection>,
     /// `[keys]`.
     pub keys: KeysSection,
@@ -121,9 +130,16 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigFault>> {
 fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<Config> {
     let listen = root.section("listen", faults);
     let listen = listen::read(listen, folder, faults);
+    let node = root.section("node", faults);
     let journal = root.section("journal", faults);
-    let journal = store::journal(journal, faults);
+    let journal = journal::read(journal, folder, faults);
+    let is_shared = journal.as_ref().is_some_and(|section| matches!(section.url, JournalUrl::Postgres(_)));
+    let node = node::read(node, is_shared, faults);
     let redis = root.section("redis", faults);
+    if redis.is_none() && is_shared {
+        let fix = "add [redis] with url = \"redis://HOST:6379/0\"";
+        faults.add(("redis", None), "the section is missing: nodes that share a journal need one live index", fix);
+    }
     let redis = store::redis(redis, faults);
     let keys = root.section("keys", faults);
     let keys = keys_section(keys, folder, faults);
@@ -147,6 +163,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     Some(Config {
         folder: folder.to_owned(),
         listen,
+        node: node?,
         journal: journal?,
         redis,
         keys: keys?,

@@ -93,8 +93,13 @@ trusted_proxies = ["10.0.0.1/8", 5]
 verify_callers = ["10.0.7.0", "gateway"]
 connections_per_address = 0
 body_limit = "16KB"
+[node]
+id = "STS-1"
+grace = "2h"
 [journal]
-url = "postgres://db/carnet"
+url = "postgres://carnet:hunter2@db/carnet"
+archive = "s3://bucket"
+replication = "eventual"
 origin = "two words"
 retention = "1h"
 [redis]
@@ -282,4 +287,79 @@ fn mail_names_a_server_a_sender_and_security() {
     let bad = "server = \"m.example:25\"\nfrom = \"a@b.example\\r\\nBcc: c@d.example\"\nsecurity = [\"team:sec\"]";
     let faults = read(bad).expect_err("faults");
     assert_eq!(faults, ["mail.security", "mail.from", "mail.security"]);
+}
+
+const SQLITE: &str = "url = \"sqlite://@FOLDER/journal.db\"\norigin = \"sts.acme.example/carnet\"\nretention = \"400d\"";
+
+/// `GOOD` with these lines as its `[journal]`, and with or without `[redis]`.
+fn of_journal(lines: &str, has_redis: bool) -> Result<Config, Vec<String>> {
+    let folder = folder();
+    for file in ["password", "roots.pem"] {
+        std::fs::write(folder.path().join(file), "x").expect("a file");
+    }
+    let text = GOOD.replace(SQLITE, lines);
+    let text = if has_redis { text } else { text.replace("[redis]\nurl = \"redis://carnet:hunter2@127.0.0.1:6379/0\"\n", "") };
+    let told =
+        |faults: Vec<ConfigFault>| faults.into_iter().map(|fault| format!("{}: {}", fault.field, fault.reason)).collect();
+    parse(&text.replace("@FOLDER", &folder.path().display().to_string()), folder.path()).map_err(told)
+}
+
+#[test]
+fn a_journal_in_postgresql_says_how_it_is_reached_and_kept() {
+    let whole = "url = \"postgres://carnet@db1.acme.example,db2.acme.example/carnet?sslmode=verify-full\"\npassword_file = \"password\"\n\
+                 ca_file = \"roots.pem\"\nreplication = \"asynchronous\"\narchive = \"file:///tmp\"\nretention = \"400d\"";
+    let journal = of_journal(whole, true).expect("no fault").journal;
+    let JournalUrl::Postgres(url) = &journal.url else { panic!("{:?}", journal.url) };
+    assert_eq!((url.database.as_str(), url.hosts.len(), url.tls), ("carnet", 2, true));
+    assert_eq!((journal.replication, journal.archive.as_deref()), (Replication::Asynchronous, Some(Path::new("/tmp"))));
+    assert!(journal.password_file.is_some() && journal.ca_file.is_some());
+    let least = of_journal("url = \"postgres://carnet@db/carnet\"", true).expect("no fault").journal;
+    assert_eq!((least.replication, least.archive), (Replication::Synchronous, None));
+    let local = "url = \"postgres://carnet@/carnet?host=/tmp\"";
+    for (lines, has_redis, fault) in [
+        (local, false, "redis: the section is missing: nodes that share"),
+        ("url = \"postgres://carnet:hunter2@db/carnet\"", true, "journal.url: it has a password"),
+        (&format!("{local}\nretention = \"400d\""), true, "journal.archive: it is missing"),
+        (&format!("{local}\narchive = \"s3://bucket\""), true, "journal.archive: an archive in S3 is not supported yet"),
+        (
+            &format!("{local}\narchive = \"file:///nonexistent\""),
+            true,
+            "journal.archive: the folder of the archive does not exist",
+        ),
+        (&format!("{local}\narchive = \"/tmp\""), true, "journal.archive: it does not name a folder"),
+        (&format!("{local}\nca_file = \"roots.pem\""), true, "journal.ca_file: there is no TLS"),
+        (&format!("{local}\npassword_file = \"nowhere\""), true, "journal.password_file: there is no file"),
+        (&format!("{local}\nreplication = \"eventual\""), true, "journal.replication: there is no such replication"),
+        (&format!("{SQLITE}\npassword_file = \"password\""), true, "journal.password_file: it is for a journal in PostgreSQL"),
+        (&format!("{SQLITE}\nca_file = \"roots.pem\""), true, "journal.ca_file: it is for a journal in PostgreSQL"),
+        (&format!("{SQLITE}\nreplication = \"synchronous\""), true, "journal.replication: it is for a journal in PostgreSQL"),
+        (&format!("{SQLITE}\narchive = \"file:///tmp\""), true, "journal.archive: it is for a journal in PostgreSQL"),
+    ] {
+        let faults = of_journal(lines, has_redis).expect_err(lines);
+        assert!(matches!(faults.as_slice(), [one] if one.starts_with(fault)), "{lines}: {faults:?}");
+        assert!(!faults[0].contains("hunter2"), "a password is never told");
+    }
+}
+
+#[test]
+fn a_node_has_a_name() {
+    let node = |lines: &str| of_journal(&format!("{SQLITE}\n[node]\n{lines}"), true).map(|config| config.node);
+    let named = node("id = \"sts-1.acme.example\"\ngrace = \"30s\"").expect("no fault");
+    assert_eq!((named.id.as_str(), named.grace), ("sts-1.acme.example", Seconds(30)));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim().to_ascii_lowercase();
+    let unnamed = node("").expect("no fault");
+    assert_eq!((unnamed.id.as_str(), unnamed.grace), (host.as_str(), Seconds::minutes(5)));
+    for (lines, field) in [
+        ("id = \"\"", "node.id"),
+        ("id = \"sts 1\"", "node.id"),
+        ("id = \"Sts-1\"", "node.id"),
+        ("id = \"sts-1.\"", "node.id"),
+        ("id = \"-sts\"", "node.id"),
+        ("grace = \"2h\"", "node.grace"),
+        ("grace = \"1s\"", "node.grace"),
+        ("name = \"sts-1\"", "node.name"),
+    ] {
+        let faults = node(lines).expect_err(lines);
+        assert!(matches!(faults.as_slice(), [one] if one.starts_with(field)), "{lines}: {faults:?}");
+    }
 }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{
-    Config, EnvironmentSection, GovernanceSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection,
+    Config, EnvironmentSection, GovernanceSection, JournalSection, KeysSection, ListenSection, NodeSection, OutboundSection,
     StaffSection, default_trust_domain,
 };
 use crate::domain::people::actor::Role;
@@ -161,7 +161,7 @@ fn data_folder(options: &Options) -> Result<PathBuf, DevFault> {
 
 /// The key-encryption key and the journal: fresh and gone on exit, or in the data folder.
 fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault> {
-    let journal = JournalSettings { dev: true, ..serve::journal_settings(config) };
+    let journal = JournalSettings { dev: true, ..serve::journal_settings(config)? };
     if options.data.is_none() {
         let journal = JournalSettings { location: Location::Temporary, anchor: None, ..journal };
         return Ok(Foundation { kek: Kek::ephemeral(&OsEntropy), journal });
@@ -196,10 +196,10 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
         folder: folder.to_owned(),
         // Only this machine reaches it, so a proxy beside it may ask for verdicts as the how-to pages show.
         listen: ListenSection { public, admin, verify_callers: loopback()?, ..ListenSection::default() },
+        node: NodeSection { id: "dev".parse().map_err(|_| defect("the node".to_owned()))?, grace: Seconds(0) },
         journal: JournalSection {
-            url: JournalUrl::Sqlite(folder.join("journal.db")),
             origin: Some("localhost/carnet-dev".to_owned()),
-            retention: None,
+            ..JournalSection::in_file(folder.join("journal.db"))
         },
         redis: None,
         keys: KeysSection { kek_file: folder.join("kek") },

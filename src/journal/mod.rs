@@ -84,7 +84,7 @@ pub use open::examine;
 pub use past::{Compared, Past};
 pub use people::PeopleFault;
 pub use place::is_brought_up;
-pub use postgres::PostgresAddress;
+pub use postgres::{PostgresAddress, PostgresPlace};
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};

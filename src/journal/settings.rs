@@ -11,7 +11,7 @@ use crate::domain::value::clock::Seconds;
 pub enum Location {
     /// An SQLite database.
     File(PathBuf),
-    /// A PostgreSQL database. For experiments, and for one node: no configuration names it yet.
+    /// A PostgreSQL database.
     Postgres {
         /// Where it is.
         address: Box<PostgresAddress>,

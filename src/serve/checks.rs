@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::ready::rests;
 use super::{configuration, environments, outside as named, owners};
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
-use crate::config::{Config, ConfigFault, ListenSection};
+use crate::config::{Config, ConfigFault, JournalUrl, ListenSection};
 use crate::domain::decision::check::collisions_in_force;
 use crate::domain::people::actor::Role;
 use crate::domain::registry::environment::Environment;
@@ -53,6 +53,7 @@ const FILES: usize = 1024;
 pub fn settings(config: &Config) -> Vec<Finding> {
     let mut found = vec![kek(config)];
     tls_files(config, &mut found);
+    take("journal", journal_settings(config).map(drop), &mut found);
     match outbound(config) {
         Ok(outbound) => {
             let outbound = Arc::new(outbound);
@@ -192,6 +193,7 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
     secrets.extend(config.staff.client_secret_file.iter().map(|file| ("staff.client_secret_file".to_owned(), file)));
     let password = config.mail.iter().filter_map(|section| section.password_file.as_ref());
     secrets.extend(password.map(|file| ("mail.password_file".to_owned(), file)));
+    secrets.extend(config.journal.password_file.iter().map(|file| ("journal.password_file".to_owned(), file)));
     secrets.extend(config.tickets.iter().map(|section| ("tickets.token_file".to_owned(), &section.token_file)));
     secrets.extend(config.listen.public_tls.iter().map(|files| ("listen.public_tls.key".to_owned(), &files.key)));
     secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));
@@ -291,28 +293,24 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Away>>) -> Result<T, A
 }
 
 async fn journal(config: &Config) -> (Finding, Option<Past>) {
-    let settings = journal_settings(config);
-    let crate::config::JournalUrl::Sqlite(path) = &config.journal.url;
+    let settings = match journal_settings(config) {
+        Ok(settings) => settings,
+        // Its fault is one of the settings.
+        Err(fault) => return (Finding::other(Weight::Wrong, "journal", fault.to_string(), "correct [journal]"), None),
+    };
+    let place = place(&config.journal.url);
     let Ok(kek) = Kek::load(&config.keys.kek_file) else {
-        // A journal is found to exist even without its key.
         let anchor = settings.anchor.as_ref().is_some_and(|anchor| anchor.exists());
-        return match (path.exists(), anchor) {
-            (true, _) => {
-                let detail = "not looked at: its key-encryption key cannot be read";
-                (Finding::other(Weight::Warning, "journal", detail, "put the key right, and ask again"), None)
-            }
-            (false, true) => (no_journal(&OpenFault::Missing(path.clone())), None),
-            (false, false) => (none_yet(path), None),
-        };
+        return (unsealed(&config.journal.url, anchor), None);
     };
     match examine(&settings, &kek).await {
-        Ok(None) => (none_yet(path), None),
+        Ok(None) => (none_yet(&place), None),
         Ok(Some(past)) => {
-            let detail = format!("{}, {} entries (`carnet journal verify` reads them all)", path.display(), past.size());
+            let detail = format!("{place}, {} entries (`carnet journal verify` reads them all)", past.size());
             (Finding::sound("journal", detail), Some(past))
         }
         Err(OpenFault::Schema(version)) if is_brought_up(&version) => {
-            let detail = format!("{}, with tables of version {version}: `carnet serve` brings them up", path.display());
+            let detail = format!("{place}, with tables of version {version}: `carnet serve` brings them up");
             (Finding::sound("journal", detail), None)
         }
         Err(fault) => (no_journal(&fault), None),
@@ -341,8 +339,28 @@ fn no_journal(fault: &OpenFault) -> Finding {
     Finding::other(Weight::Fault, "journal", fault.to_string(), journal_fix(fault)).at("journal.url")
 }
 
-fn none_yet(path: &Path) -> Finding {
-    Finding::sound("journal", format!("none yet; `carnet serve` makes it at {}", path.display()))
+/// The finding of a journal whose key-encryption key cannot be read: a file is found to exist even without it.
+fn unsealed(url: &JournalUrl, has_anchor: bool) -> Finding {
+    let detail = "not looked at: its key-encryption key cannot be read";
+    let unread = Finding::other(Weight::Warning, "journal", detail, "put the key right, and ask again");
+    match url {
+        JournalUrl::Postgres(_) => unread,
+        JournalUrl::Sqlite(path) if path.exists() => unread,
+        JournalUrl::Sqlite(path) if has_anchor => no_journal(&OpenFault::Missing(path.clone())),
+        JournalUrl::Sqlite(path) => none_yet(&path.display().to_string()),
+    }
+}
+
+/// The place of a journal in words.
+fn place(url: &JournalUrl) -> String {
+    match url {
+        JournalUrl::Sqlite(path) => path.display().to_string(),
+        JournalUrl::Postgres(url) => url.to_string(),
+    }
+}
+
+fn none_yet(place: &str) -> Finding {
+    Finding::sound("journal", format!("none yet; `carnet serve` makes it at {place}"))
 }
 
 /// The fix for a journal that does not open.
@@ -350,7 +368,7 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
     match fault {
         OpenFault::Missing(_) => "restore the journal; an empty one would forget every revocation",
         OpenFault::Schema(_) => "run the version of carnet that made it, or a newer one",
-        OpenFault::Dev(_) => "name another file in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
+        OpenFault::Dev(_) => "name another place in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
         OpenFault::Origin { .. } => "write its own name as [journal] origin, or name the other journal in [journal] url",
         OpenFault::Inconsistent { .. } | OpenFault::Table { .. } => {
             "see what holds with `carnet journal verify`, and restore a copy that does"
@@ -362,8 +380,9 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
             "set the clock right; where it is right, see `carnet journal correct-clock --help`"
         }
         OpenFault::Kek(_) => "name the key-encryption key that this journal was made with in [keys] kek_file",
-        OpenFault::File { .. } | OpenFault::Store(_) | OpenFault::Unavailable(_) => {
-            "let this user read and write the file and its folder, and look at the disk"
+        OpenFault::File { .. } => "let this user read and write the file and its folder, and look at the disk",
+        OpenFault::Store(_) | OpenFault::Unavailable(_) => {
+            "let this user read and write the database and reach its server, and look at the disk"
         }
     }
 }

@@ -1,25 +1,64 @@
 //! Converts the configuration into the settings of journal, live index, outbound client and staff.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
 use super::fault::{StartFault, at};
 use crate::authn::{StaffSettings, tls};
 use crate::config::{Config, JournalUrl};
 use crate::domain::registry::binding::ClaimPath;
 use crate::domain::value::names::Issuer;
-use crate::journal::{Location, Settings as JournalSettings};
+use crate::journal::{Location, PostgresAddress, PostgresPlace, Settings as JournalSettings};
 use crate::outbound::{Origin, Outbound, OutboundSettings};
 use crate::revocation::Index;
-use std::net::SocketAddr;
 
 /// The settings of the journal that a configuration names.
-pub fn journal_settings(config: &Config) -> JournalSettings {
-    let JournalUrl::Sqlite(path) = &config.journal.url;
-    JournalSettings {
-        location: Location::File(path.clone()),
+///
+/// # Errors
+/// Every fault of the files that `[journal]` names.
+pub fn journal_settings(config: &Config) -> Result<JournalSettings, StartFault> {
+    Ok(JournalSettings {
+        location: location(config)?,
         origin: origin(config),
         dev: false,
         anchor: Some(config.folder.join(ANCHOR)),
         create: true,
+    })
+}
+
+fn location(config: &Config) -> Result<Location, StartFault> {
+    let section = &config.journal;
+    let url = match &section.url {
+        JournalUrl::Sqlite(path) => return Ok(Location::File(path.clone())),
+        JournalUrl::Postgres(url) => url,
+    };
+    let mut faults = Vec::new();
+    let password = section.password_file.as_ref().and_then(|file| {
+        let text = std::fs::read_to_string(file).map(Zeroizing::new).ok();
+        let password = text.map(|text| Zeroizing::new(text.trim_end_matches(['\r', '\n']).as_bytes().to_vec()));
+        let password = password.filter(|password| !password.is_empty());
+        if password.is_none() {
+            let fix = "write the password into it, and nothing else";
+            faults.push(at("journal.password_file", "it holds no password".to_owned(), fix));
+        }
+        password
+    });
+    let tls = url.tls.then(|| tls::postgres(section.ca_file.as_deref()).map(Arc::new)).transpose();
+    let tls = tls.unwrap_or_else(|error| {
+        let fix = "name a PEM file with the roots of the PostgreSQL server";
+        faults.push(at("journal.ca_file", format!("its roots cannot be used: {error}"), fix));
+        None
+    });
+    if !faults.is_empty() {
+        return Err(StartFault::Configuration(faults));
     }
+    let (user, database, hosts) = (url.user.clone(), url.database.clone(), url.hosts.clone());
+    let address = PostgresAddress::new(PostgresPlace { user, password, database, hosts, tls });
+    // Without an archive no entry leaves the database.
+    let folder = section.archive.as_ref().unwrap_or(&config.folder);
+    Ok(Location::Postgres { address: Box::new(address), segments: folder.join("journal") })
 }
 
 /// The name of the log: as configured, else the first issuer without its scheme.

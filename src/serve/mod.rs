@@ -148,7 +148,7 @@ pub async fn start(config: Config, system: System) -> Result<Running, StartFault
         return Err(StartFault::Configuration(faults));
     };
     checks::log(&found);
-    let journal = journal_settings(&config);
+    let journal = journal_settings(&config)?;
     let surroundings = config.clone();
     let running = launch(config, sockets, Foundation { kek, journal }, system).await?;
     // Nobody waits for a service that is away; the log reports it.

@@ -116,7 +116,7 @@ pub(super) fn mail(
     let Some(section) = &config.mail else { return Ok(None) };
     let mut faults = Vec::new();
     let mut fault = |key: &str, what: String, fix: &str| faults.push(at(&format!("mail.{key}"), what, fix));
-    let roots = tls::mail_roots(section.ca_file.as_deref()).map_err(|error| {
+    let roots = tls::roots(section.ca_file.as_deref()).map_err(|error| {
         fault("ca_file", format!("its roots cannot be used: {error}"), "name a PEM file with the roots of the mail server");
     });
     let credentials = match (&section.username, &section.password_file) {

@@ -58,7 +58,7 @@ async fn broker_at(folder: &tempfile::TempDir, clock: Arc<dyn crate::domain::val
     Kek::create(&folder.path().join("kek"), &OsEntropy).expect("a key-encryption key");
     let config = crate::config::load(&file).expect("a valid configuration");
     let kek = Kek::load(&config.keys.kek_file).expect("a key-encryption key");
-    let foundation = Foundation { kek, journal: journal_settings(&config) };
+    let foundation = Foundation { kek, journal: journal_settings(&config).expect("settings") };
     let system = System { clock, entropy: Arc::new(OsEntropy) };
     let (broker, _) = furnish(&config, foundation, &system, "http://localhost:7401").await.expect("a broker");
     prepare(&broker, &config).await.expect("prepared");

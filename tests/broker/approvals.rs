@@ -288,7 +288,7 @@ async fn an_elevation_is_shown_among_the_approvals_with_its_briefing() {
 /// S-19: a page reads the texts of what it shows, and no others: one that cannot be read harms only the page that it is on.
 #[tokio::test]
 async fn s_19_a_page_of_one_unseals_the_texts_of_one() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     for name in ["one", "two", "three"] {
         let partner =
             partner().replace("name: initech", &format!("name: {name}")).replace("initech.example", &format!("{name}.example"));
@@ -321,7 +321,7 @@ async fn s_19_a_page_of_one_unseals_the_texts_of_one() {
 /// What people had forgotten is shown as forgotten: by a list, in the record and among the differences.
 #[tokio::test]
 async fn an_erased_text_is_shown_as_erased() {
-    let mut world = World::start().await;
+    let mut world = World::in_file().await;
     let changed = records::integration(&world.partner.issuer, "order-sync", "456789")
         .replace("application: raj@acme.example", "application: mary@acme.example")
         .replace("max: 1h", "max: 2h");

@@ -371,7 +371,7 @@ async fn people_stay_over_a_start_and_leavers_are_forgotten_after_thirty_days() 
 /// Attack: somebody who can write SQL makes a leaver active again.
 #[tokio::test]
 async fn a_directory_that_another_hand_changed_answers_nothing_and_tokens_go_on() {
-    let mut source = Source::start().await;
+    let mut source = Source::over(World::in_file().await, "").await;
     let jane = format!("/Users/{}", source.person("jane@acme.example").await);
     let body = operations(&json!([{"op": "replace", "value": {"active": false}}]));
     source.done("PATCH", &jane, Some(&body), 200).await;

@@ -169,7 +169,7 @@ async fn reopen(world: &World, lasts: Seconds) {
     let kek = Kek::load(&config.keys.kek_file).expect("the key");
     let clock: Arc<dyn Clock> = world.clock.clone();
     let entropy: Arc<dyn Entropy> = Arc::new(carnet::server::OsEntropy);
-    let settings = Settings { create: false, ..carnet::serve::journal_settings(&config) };
+    let settings = Settings { create: false, ..carnet::serve::journal_settings(&config).expect("settings") };
     let journal = Journal::reopen(&settings, &kek, (clock, entropy), Rest { lasts, corrects: false }).await;
     journal.expect("reopens").close().await;
 }
@@ -197,7 +197,7 @@ async fn is_stopped(world: &World, token: &str, what: &str) {
 #[tokio::test]
 async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_forgets() {
     for with_epoch in [true, false] {
-        let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+        let mut world = World::with(Options { redis: true, file: true, ..Options::default() }).await;
         becomes(&world, true, "start").await;
         let token = world.minted().await;
         world.stop().await;
@@ -307,7 +307,7 @@ async fn s_20_a_node_without_redis_is_not_ready_within_two_seconds_and_ready_aga
 /// S-20: a journal that takes no writes is known while nobody asks for a token.
 #[tokio::test]
 async fn s_20_a_node_whose_journal_takes_no_writes_is_not_ready() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     becomes(&world, true, "start").await;
     let program = "import sqlite3, sys, time\nc = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)\n\
                    c.execute('BEGIN IMMEDIATE')\nprint('held', flush=True)\ntime.sleep(60)";

@@ -212,7 +212,7 @@ async fn signing_key(world: &World, environment: &str) -> Value {
 async fn who_is_cut_while_they_wait_is_told_nothing() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let issuer = format!("http://{}", listener.local_addr().expect("an address"));
-    let world = World::with(Options { issuers: vec![issuer.clone()], ..Options::default() }).await;
+    let world = World::with(Options { issuers: vec![issuer.clone()], file: true, ..Options::default() }).await;
     let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
     let keys = json!({"keys": [world.partner.key.public()]}).to_string();
     let (heard, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -49,6 +49,7 @@ mod past;
 mod plans;
 mod policy;
 mod possession;
+mod postgres;
 mod quarter;
 mod quotas;
 

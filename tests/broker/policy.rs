@@ -177,7 +177,7 @@ async fn p_25_forwarded_headers_open_no_network() {
 /// P-23, R-04, F-12: with the journal's database held by somebody else nothing is minted and nothing is half revoked.
 #[tokio::test]
 async fn p_23_r_04_a_journal_that_cannot_write_refuses() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     let token = world.minted().await;
     let database = format!("sqlite://{}/journal.db", world.folder.path().display());
     let mut holder = <sqlx::SqliteConnection as sqlx::Connection>::connect(&database).await.expect("opens");

@@ -10,7 +10,7 @@ const LISTED: &str = "verify_callers = [\"127.0.0.0/8\"]\n";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 async fn world(redis: bool) -> World {
-    World::with(Options { configuration: LISTED.to_owned(), redis, ..Options::default() }).await
+    World::with(Options { configuration: LISTED.to_owned(), redis, file: true, ..Options::default() }).await
 }
 
 /// What introspection and a proxy's question say of a token; both must agree.
@@ -248,7 +248,7 @@ async fn t_02_replays_and_callers_over_their_quota_cost_no_look_up() {
 
 /// The usual world, whose callers may show one assertion again and again.
 async fn with_reusable_callers(more: &str) -> World {
-    let world = World::with(Options { redis: true, configuration: LISTED.to_owned(), ..Options::default() }).await;
+    let world = World::with(Options { redis: true, configuration: LISTED.to_owned(), file: true, ..Options::default() }).await;
     world.onboard(&reusable(&world, more)).await;
     world
 }
@@ -371,7 +371,7 @@ async fn ask_with(world: &World, bearer: &str, token: &str) -> Answer {
 /// is over goes at that time.
 #[tokio::test]
 async fn q_06_the_key_set_is_never_older_than_the_state_or_the_second() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     let set = async || {
         let answer = get(world.public, "/production/jwks").await;
         let keys = answer.json()["keys"].as_array().expect("keys").iter().map(|key| key["kid"].to_string()).collect::<Vec<_>>();
@@ -408,7 +408,7 @@ async fn q_06_the_key_set_is_never_older_than_the_state_or_the_second() {
 /// An OCSP answer is given again for a minute, and not once its certificate is revoked; who sends a nonce gets one made now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_was_good_a_moment_ago_is_revoked_in_the_next_answer() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     world.onboard(&certificates::with_certificates(&world.partner.issuer)).await;
     world.clock.synchronise();
     let machine = certificates::enrolled(&world, "production").await;

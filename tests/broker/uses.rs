@@ -46,7 +46,7 @@ async fn rows(world: &World) -> Vec<(i64, String, i64)> {
 
 #[tokio::test]
 async fn uses_follow_the_log_by_day_and_go_on_after_a_start() {
-    let mut world = World::start().await;
+    let mut world = World::in_file().await;
     granted(&world, "orders:read").await;
     granted(&world, "orders:read").await;
     world.advance(1).await;
@@ -85,7 +85,7 @@ async fn uses_follow_the_log_by_day_and_go_on_after_a_start() {
 /// What an API was told of tokens stands beside what was issued, and survives a start. It is no use of the log, and suspends nobody.
 #[tokio::test]
 async fn what_an_api_was_told_is_counted_in_the_background_and_stands_on_the_card() {
-    let mut world = World::start().await;
+    let mut world = World::in_file().await;
     let token = world.minted().await;
     let item = async |world: &World, scope: &str| {
         let open = world.admin_get("/v1/reviews?limit=1000", "omar").await["items"].clone();
@@ -157,7 +157,7 @@ async fn counts_that_another_hand_changed_are_made_anew_from_the_log() {
         "DELETE FROM uses_head",
         "DELETE FROM use_days",
     ] {
-        let mut world = World::start().await;
+        let mut world = World::in_file().await;
         granted(&world, "orders:read").await;
         world.advance(DAY).await;
         granted(&world, "orders:write").await;
@@ -199,7 +199,7 @@ async fn told(world: &World, environment: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn p_08_an_environment_that_nobody_uses_is_told_of_and_then_suspended() {
-    let world = World::with(Options { configuration: SOON.to_owned(), ..Options::default() }).await;
+    let world = World::with(Options { configuration: SOON.to_owned(), file: true, ..Options::default() }).await;
     day(&world).await;
     granted(&world, "orders:read").await;
     assert_eq!(note(&world).await, 0);
@@ -239,7 +239,7 @@ async fn p_08_an_environment_that_nobody_uses_is_told_of_and_then_suspended() {
 /// While nodes were down nobody could use anything.
 #[tokio::test]
 async fn p_08_a_time_without_nodes_is_no_time_without_use() {
-    let mut world = World::with(Options { configuration: SOON.to_owned(), ..Options::default() }).await;
+    let mut world = World::with(Options { configuration: SOON.to_owned(), file: true, ..Options::default() }).await;
     granted(&world, "orders:read").await;
     count(&world).await;
     world.stop().await;
@@ -254,7 +254,7 @@ async fn p_08_a_time_without_nodes_is_no_time_without_use() {
 /// One of two bindings of an environment is not used: it is retired, and the other goes on.
 #[tokio::test]
 async fn p_08_a_binding_that_nobody_uses_is_retired_until_a_version_is_approved() {
-    let world = World::with(Options { configuration: SOON.to_owned(), ..Options::default() }).await;
+    let world = World::with(Options { configuration: SOON.to_owned(), file: true, ..Options::default() }).await;
     let issuer = &world.partner.issuer;
     let second = format!(
         "    bindings:\n      - name: batch\n        oidc: {{issuer: \"{issuer}\", match: {{sub: {{prefix: \"repo:\"}}, \
@@ -297,7 +297,7 @@ async fn p_08_a_binding_that_nobody_uses_is_retired_until_a_version_is_approved(
 #[tokio::test]
 #[ignore = "a measurement: prints figures, and asserts that a million tokens are all counted"]
 async fn measure_counting_and_a_replay_of_a_million_tokens() {
-    let world = World::start().await;
+    let world = World::in_file().await;
     for number in 0..500 {
         if number % 40 == 0 {
             world.advance(61).await;

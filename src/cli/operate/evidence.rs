@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::bundle;
-use super::serve::{invalid, system};
+use super::serve::{invalid, refusal, system};
 use crate::broker::passkey::forged;
 use crate::cli::shell::answer::{self, Answer, Failure, cell};
 use crate::cli::shell::exit::Exit;
@@ -176,7 +176,8 @@ fn configured(path: &Path) -> Result<(Settings, Kek), Failure> {
     let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
     let kek =
         Kek::load(&config.keys.kek_file).map_err(|fault| Failure::usage("the key-encryption key").why(fault.to_string()))?;
-    Ok((Settings { create: false, ..journal_settings(&config) }, kek))
+    let settings = journal_settings(&config).map_err(|fault| refusal(path, fault))?;
+    Ok((Settings { create: false, ..settings }, kek))
 }
 
 fn unopened(fault: &OpenFault) -> Failure {

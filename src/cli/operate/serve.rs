@@ -118,7 +118,8 @@ pub fn invalid(path: &std::path::Path, faults: &[ConfigFault]) -> Failure {
     failure
 }
 
-fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
+/// A start that was refused, with every fault of the configuration.
+pub fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
     match fault {
         StartFault::Configuration(faults) => invalid(path, &faults),
         StartFault::Journal(fault) => {

@@ -103,6 +103,11 @@ name!(
     TrustDomain, trust_domain
 );
 
+name!(
+    /// One node of the broker, such as `sts-1` or the name of its host. No two nodes that live have the same.
+    NodeId, node_id
+);
+
 impl ExceptionId {
     /// The id of the static secret that a record of `integration` calls `what`: the same in every version.
     pub fn of(integration: &IntegrationId, what: &str) -> Self {
@@ -154,6 +159,18 @@ fn url_safe(text: &str) -> Result<(), InvalidName> {
         Ok(())
     } else {
         Err(InvalidName("expected 1 to 128 of A-Z, a-z, 0-9, - and _"))
+    }
+}
+
+fn node_id(text: &str) -> Result<(), InvalidName> {
+    let is_label = |label: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(plain)
+    };
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        Ok(())
+    } else {
+        Err(InvalidName("expected a name such as sts-1 or sts-1.acme.example: labels of a-z, 0-9 and - with dots between them"))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, NoTls, Row, Socket, Statement};
 
 use super::address::{LONGEST, PostgresAddress};
 use super::fault::silent;
@@ -30,14 +31,10 @@ pub struct Connection {
 impl Connection {
     /// Connects to the host that takes writes.
     pub async fn to(address: &PostgresAddress) -> Result<Self, StoreFault> {
-        let connecting = address.config().connect(NoTls);
-        let (client, connection) = tokio::time::timeout(LONGEST * 2, connecting).await.map_err(|_| silent())??;
-        // It ends with its client.
-        tokio::spawn(async move {
-            if let Err(fault) = connection.await {
-                tracing::debug!(fault = %StoreFault::from(fault), "a connection of the journal ended");
-            }
-        });
+        let client = match address.tls() {
+            Some(tls) => connected(address, tls.clone()).await?,
+            None => connected(address, NoTls).await?,
+        };
         Ok(Self { client, kept: HashMap::new() })
     }
 
@@ -79,6 +76,21 @@ impl Connection {
     pub async fn simple(&mut self, text: &'static str) -> Result<(), Error> {
         self.client.batch_execute(text).await
     }
+}
+
+/// A client whose connection is driven by a task that ends with it.
+async fn connected<T>(address: &PostgresAddress, tls: T) -> Result<Client, StoreFault>
+where
+    T: MakeTlsConnect<Socket, Stream: Send + 'static>,
+{
+    let connecting = address.config().connect(tls);
+    let (client, connection) = tokio::time::timeout(LONGEST * 2, connecting).await.map_err(|_| silent())??;
+    tokio::spawn(async move {
+        if let Err(fault) = connection.await {
+            tracing::debug!(fault = %StoreFault::from(fault), "a connection of the journal ended");
+        }
+    });
+    Ok(client)
 }
 
 /// The answer of the server, or a fault when it takes too long.

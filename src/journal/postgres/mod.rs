@@ -12,6 +12,8 @@ mod address;
 mod answers;
 mod apart;
 mod beside;
+#[cfg(test)]
+mod cluster;
 mod column;
 mod connection;
 #[cfg(test)]
@@ -29,11 +31,12 @@ mod side;
 mod snapshot;
 mod spent;
 mod statement;
+mod tls;
 mod uses;
 mod write;
 mod writer;
 
-pub use address::PostgresAddress;
+pub use address::{PostgresAddress, PostgresPlace};
 pub use reader::PostgresReader;
 pub use writer::PostgresWriter;
 

@@ -15,8 +15,8 @@ const HOMES: [(&str, &[&str]); 42] = [
     ("http", &["authn/", "verifier/"]),
     ("hyper", &["http/front/", "server/"]),
     ("hyper_util", &["server/"]),
-    ("rustls", &["authn/", "server/"]),
-    ("tokio_rustls", &["server/"]),
+    ("rustls", &["authn/", "journal/postgres/", "server/"]),
+    ("tokio_rustls", &["journal/postgres/", "server/"]),
     ("tower", &["http/front/", "server/", "verifier/"]),
     ("utoipa", &["broker/view/", "http/admin/"]),
     // Keys, signatures, certificates
@@ -28,7 +28,7 @@ const HOMES: [(&str, &[&str]); 42] = [
     ("subtle", &["authn/", "http/"]),
     ("time", &["issuance/authority/"]),
     ("webauthn_rs", &["authn/"]),
-    ("x509_parser", &["authn/", "issuance/"]),
+    ("x509_parser", &["authn/", "issuance/", "journal/postgres/"]),
     ("yasna", &["issuance/authority/"]),
     ("zeroize", &["authn/", "issuance/", "journal/", "outbound/", "serve/", "server/"]),
     // The outside

@@ -82,7 +82,7 @@ async fn a_journal_is_reopened_only_under_its_name_and_rests_then() {
 /// not start, mints nothing, and names the table or the entry; `journal verify` does the same.
 #[tokio::test]
 async fn s_17_a_spent_proof_that_was_deleted_by_hand_pays_for_nothing() {
-    let mut world = World::start().await;
+    let mut world = World::in_file().await;
     let proof = world.assertion("production");
     assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 200);
     world.minted().await;
@@ -217,7 +217,7 @@ async fn old_entries_leave_the_database_and_all_evidence_stays() {
     std::fs::write(&config, text.replace("[journal]", "[journal]\nretention = \"1d\"")).expect("written");
     world.clock.advance(3 * 86_400);
     world.boot().await;
-    let segments = world.folder.path().join("journal.db.segments");
+    let segments = world.store.segments(world.folder.path());
     let mut archived = serde_json::Value::Null;
     for _ in 0..500 {
         archived = world.admin_get("/v1/journal?kind=journal.archived", "alan").await["items"][0].clone();

@@ -181,7 +181,7 @@ fn wrong(told: &Value, check: &str) -> Vec<String> {
 /// E-6: a journal that was put back is a fault for doctor as it is for serve, with one fix.
 #[tokio::test]
 async fn e_6_a_restored_journal_is_a_fault_for_both() {
-    let mut world = crate::world::World::start().await;
+    let mut world = crate::world::World::in_file().await;
     let program = Program::alone();
     let (config, database) = (world.folder.path().join("carnet.toml"), world.folder.path().join("journal.db"));
     let config = config.to_str().expect("a path").to_owned();

@@ -33,7 +33,7 @@ impl House {
 
     /// With these records.
     pub async fn with(change: impl FnOnce(String) -> String) -> Self {
-        let world = World::start().await;
+        let world = World::in_file().await;
         world.onboard(&change(records::usual(&world.partner.issuer))).await;
         Self::around(world).await
     }

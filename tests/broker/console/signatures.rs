@@ -25,7 +25,7 @@ impl House {
         let file = self.world.folder.path().join("carnet.toml");
         let config = carnet::config::load(&file).expect("a configuration");
         let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key-encryption key");
-        let settings = carnet::serve::journal_settings(&config);
+        let settings = carnet::serve::journal_settings(&config).expect("settings");
         let clock = std::sync::Arc::clone(&self.world.clock) as std::sync::Arc<dyn carnet::domain::value::clock::Clock>;
         let entropy = std::sync::Arc::new(carnet::server::OsEntropy);
         let journal = carnet::journal::Journal::open(&settings, &kek, clock, entropy).await.expect("opens");

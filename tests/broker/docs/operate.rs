@@ -24,6 +24,8 @@ fn configurations_are_valid() {
             for name in [
                 "keys/tracker.token",
                 "keys/mail.password",
+                "keys/pg.password",
+                "keys/pg-ca.pem",
                 "keys/siem.whsec",
                 "keys/console.secret",
                 "keys/source.token",

@@ -7,6 +7,7 @@ mod evidence;
 pub mod issuer;
 pub mod records;
 pub mod redis;
+pub mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 pub use client::{Answer, get, post_form, send};
 pub use issuer::{Key, Provider};
 pub use redis::Redis;
+pub use store::Store;
 
 /// A clock that stands until a test moves it; it starts at the machine's time.
 pub struct TestClock {
@@ -79,6 +81,10 @@ pub struct Options {
     pub records: Option<String>,
     /// Changes to the configuration text.
     pub configuration: String,
+    /// The lines of `[journal]` that name its place, instead of the usual store's.
+    pub journal: Option<String>,
+    /// A journal in a file, whatever store is asked for: the test reads or writes it by another hand.
+    pub file: bool,
 }
 
 /// A running broker with everything around it.
@@ -95,6 +101,8 @@ pub struct World {
     pub staff: Provider,
     /// Redis, where the world has one.
     pub redis: Option<Redis>,
+    /// The store of the journal.
+    pub store: Store,
     /// Where journal, key and configuration lie.
     pub folder: tempfile::TempDir,
     /// The broker, while it runs in this process.
@@ -147,16 +155,24 @@ impl World {
         Self::with(Options::default()).await
     }
 
+    /// The usual world, with a journal in a file.
+    pub async fn in_file() -> Self {
+        Self::with(Options { file: true, ..Options::default() }).await
+    }
+
     /// A world with these options.
     pub async fn with(options: Options) -> Self {
         let clock = TestClock::start();
         let partner = Provider::start().await;
         let staff = Provider::start().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let redis = if options.redis { Some(Redis::start().await) } else { None };
+        let store = if options.file { Store::Sqlite } else { Store::asked() };
+        let journal = options.journal.unwrap_or_else(|| store.lines(folder.path()));
+        // A journal that several nodes may share has a live index that they share.
+        let redis = if options.redis || journal.contains("postgres") { Some(Redis::start().await) } else { None };
         let ports = (client::free_port(), client::free_port());
         let allowed = [&[partner.issuer.clone(), staff.issuer.clone()], options.issuers.as_slice()].concat();
-        let text = configuration(&folder, ports, &staff, &allowed, redis.as_ref()) + &options.configuration;
+        let text = configuration(&journal, ports, &staff, &allowed, redis.as_ref()) + &options.configuration;
         std::fs::write(folder.path().join("carnet.toml"), text).expect("written");
         carnet::journal::Kek::create(&folder.path().join("kek"), &carnet::server::OsEntropy).expect("a key-encryption key");
         let mut world = Self {
@@ -166,6 +182,7 @@ impl World {
             partner,
             staff,
             redis,
+            store,
             folder,
             running: None,
             unverified: None,
@@ -370,21 +387,14 @@ impl World {
     }
 }
 
-fn configuration(
-    folder: &tempfile::TempDir,
-    ports: (u16, u16),
-    staff: &Provider,
-    allowed: &[String],
-    redis: Option<&Redis>,
-) -> String {
+fn configuration(journal: &str, ports: (u16, u16), staff: &Provider, allowed: &[String], redis: Option<&Redis>) -> String {
     let (public, admin) = ports;
     let origins: Vec<String> = allowed.iter().map(|origin| format!("\"{origin}\"")).collect();
     let redis = redis.map_or_else(String::new, |redis| format!("[redis]\nurl = \"{}\"\n", redis.url));
     format!(
         r#"
 [journal]
-url = "sqlite://{folder}/journal.db"
-origin = "test.example/carnet"
+{journal}origin = "test.example/carnet"
 {redis}
 [keys]
 kek_file = "kek"
@@ -405,7 +415,6 @@ public = "127.0.0.1:{public}"
 admin = "127.0.0.1:{admin}"
 mtls = "127.0.0.1:0"
 "#,
-        folder = folder.path().display(),
         staff = staff.issuer,
         origins = origins.join(", "),
     )

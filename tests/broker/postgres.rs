@@ -1,0 +1,169 @@
+//! A journal in PostgreSQL, whatever store the other tests have: a broker's life there, and the way to the server.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::cli::program::Program;
+use crate::world::client::free_port;
+use crate::world::store::Database;
+use crate::world::store::cluster::{Cluster, PASSWORD};
+use crate::world::{Options, World, jti};
+
+/// A token is minted and revoked, and stays so over a restart; its proof stays spent.
+async fn lives(world: &mut World) {
+    let proof = world.assertion("production");
+    let answer = world.exchange("production", &proof, "orders:read").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    let body = json!({"token": jti(&token), "reason": "stolen laptop"});
+    let answer = world.admin_post("/v1/revocations", "sven", &body).await;
+    assert!(answer.status < 300, "{}", answer.text());
+    assert_eq!(world.introspect("production", &token).await.json()["active"], false);
+    let issued = world.issued().await;
+    world.stop().await;
+    world.boot().await;
+    world.advance(0).await;
+    assert_eq!(world.introspect("production", &token).await.json()["active"], false, "revoked for good");
+    let again = world.exchange("production", &proof, "orders:read").await;
+    assert_eq!((again.status, again.json()["reason"].as_str()), (400, Some("assertion.replayed")), "{}", again.text());
+    assert_eq!(world.issued().await, issued, "nothing was minted");
+    world.minted().await;
+}
+
+#[tokio::test]
+async fn a_broker_lives_on_a_database_of_a_local_server() {
+    let database = Database::new();
+    let journal = Some(format!("url = \"{}\"\n", database.url));
+    let mut world = World::with(Options { journal, ..Options::default() }).await;
+    lives(&mut world).await;
+    let config = world.folder.path().join("carnet.toml").display().to_string();
+    // Beside the server, as an operator does.
+    let doctor = Program::alone().run(&["doctor", "-c", &config]).await;
+    assert!(doctor.stdout.contains("the PostgreSQL database carnet_"), "{}{}", doctor.stdout, doctor.stderr);
+    world.stop().await;
+    let confirm = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet"];
+    Program::alone().run(&confirm).await.ended(0);
+    drop(world);
+    drop(database);
+}
+
+/// An authority's certificate, and those with their keys that it signs.
+struct Authority {
+    params: rcgen::CertificateParams,
+    key: rcgen::KeyPair,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).expect("no names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).expect("signed").pem();
+        Self { params, key, pem }
+    }
+
+    fn certify(&self, name: &str) -> (String, String) {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let issuer = rcgen::Issuer::from_params(&self.params, &self.key);
+        (params.signed_by(&key, &issuer).expect("signed").pem(), key.serialize_pem())
+    }
+}
+
+/// There is TLS to the server of the right name, verified by the right roots, or there is no journal.
+#[tokio::test]
+async fn a_server_that_cannot_be_verified_is_not_spoken_to() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("another"));
+    let (certificate, key) = authority.certify("localhost");
+    let (port, plain_port) = (free_port(), free_port());
+    let listening = |port: u16| format!("port={port}");
+    let cluster = Cluster::start(
+        &["-c", "listen_addresses=127.0.0.1", "-c", &listening(port), "-c", "ssl=on"],
+        &[("server.crt", &certificate), ("server.key", &key)],
+    );
+    let plain = Cluster::start(&["-c", "listen_addresses=127.0.0.1", "-c", &listening(plain_port)], &[]);
+    let name = database(&cluster, port);
+    assert_eq!(database(&plain, plain_port), name);
+    let files = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (roots, wrong) = (file("roots.pem", &authority.pem), file("wrong.pem", &stranger.pem));
+    let (password, other) = (file("password", &format!("{PASSWORD}\n")), file("other", "swordfish\n"));
+    let lines = |place: &str, roots: &str, password: &str| {
+        format!(
+            "url = \"postgres://carnet@{place}/{name}?sslmode=verify-full\"\npassword_file = \"{password}\"\nca_file = \"{roots}\"\n"
+        )
+    };
+    let good = lines(&format!("localhost:{port}"), &roots, &password);
+    let mut world = World::with(Options { journal: Some(good.clone()), ..Options::default() }).await;
+    lives(&mut world).await;
+    assert_eq!(connections(&cluster, port), BTreeMap::from([("t".to_owned(), true)]), "each of ours has TLS");
+    world.stop().await;
+    let before = head(&cluster, port, &name);
+    let file = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    for (lines, reason) in [
+        (lines(&format!("localhost:{port}"), &wrong, &password), "UnknownIssuer"),
+        (lines(&format!("127.0.0.1:{port}"), &roots, &password), "not valid for name"),
+        (lines(&format!("localhost:{plain_port}"), &roots, &password), "server does not support TLS"),
+        (lines(&format!("localhost:{port}"), &roots, &other), "28P01"),
+    ] {
+        std::fs::write(&file, text.replace(&good, &lines)).expect("written");
+        let refused = refused(&mut world).await;
+        assert!(refused.contains(reason), "{reason}: {refused}");
+        let doctor = Program::alone().run(&["doctor", "-c", &file.display().to_string()]).await.ended(1);
+        assert!(doctor.stdout.contains(reason), "{reason}: {}{}", doctor.stdout, doctor.stderr);
+        for secret in [PASSWORD, "swordfish"] {
+            assert!(![&doctor.stdout, &doctor.stderr, &refused].iter().any(|said| said.contains(secret)), "{reason}");
+        }
+        assert_eq!(head(&cluster, port, &name), before, "{reason}: nothing was recorded");
+    }
+    let tables = ask(&plain, plain_port, &name, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'");
+    assert_eq!(tables, "0", "nothing was made on the server without TLS");
+    std::fs::write(&file, text).expect("written");
+}
+
+fn database(cluster: &Cluster, port: u16) -> String {
+    let made = cluster.program("createdb").args(["-p", &port.to_string(), "carnet"]).status().expect("it runs");
+    assert!(made.success());
+    "carnet".to_owned()
+}
+
+/// The answer of a server, over its local socket.
+fn ask(cluster: &Cluster, port: u16, database: &str, question: &str) -> String {
+    let mut psql = cluster.program("psql");
+    let ran = psql.args(["-p", &port.to_string(), "-XAtqc", question, database]).output().expect("it runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+}
+
+fn head(cluster: &Cluster, port: u16, database: &str) -> String {
+    ask(cluster, port, database, "SELECT size, encode(root, 'hex') FROM head")
+}
+
+/// Whether connections of the broker have TLS, and whether there are such connections.
+fn connections(cluster: &Cluster, port: u16) -> BTreeMap<String, bool> {
+    let question = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'carnet'";
+    ask(cluster, port, "postgres", question).lines().map(|line| (line.to_owned(), true)).collect()
+}
+
+/// The faults for which a world does not start; none if it does.
+async fn refused(world: &mut World) -> String {
+    match world.try_boot().await {
+        Ok(()) => {
+            world.stop().await;
+            String::new()
+        }
+        Err(carnet::serve::StartFault::Configuration(faults)) => {
+            faults.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n")
+        }
+        Err(other) => other.to_string(),
+    }
+}
