@@ -84,7 +84,7 @@ pub use open::examine;
 pub use past::{Compared, Past};
 pub use people::PeopleFault;
 pub use place::is_brought_up;
-pub use postgres::{PostgresAddress, PostgresPlace};
+pub use postgres::{Defect, Health as PostgresHealth, PostgresAddress, PostgresPlace, look as look_at_postgres};
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};

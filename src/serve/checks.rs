@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::database;
 use super::directory;
 use super::fault::{StartFault, at};
 pub use super::finding::{Finding, Weight};
@@ -235,6 +236,7 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     };
     let (journal, past) = journal(config).await;
     let mut found = vec![journal];
+    found.extend(database::look(config).await);
     if let Some(past) = &past {
         found.push(time(config, past.view()));
         let (state, environments) = (&past.view().state, super::environments(config));

@@ -4,7 +4,7 @@
 //!
 //! Enter through [`start`]. Each step begins only once the one above it has succeeded:
 //!
-//! 1. files: the key-encryption key and certificates;
+//! 1. files: the key-encryption key and certificates; the PostgreSQL server, if the journal is there;
 //! 2. sockets are bound (no request is answered yet);
 //! 3. the journal is opened and verified;
 //! 4. the configuration is recorded if it changed, and first keys are made;
@@ -18,6 +18,7 @@
 
 mod background;
 pub mod checks;
+mod database;
 mod directory;
 mod fault;
 mod finding;
@@ -140,7 +141,8 @@ const ADMIN_LIMIT: usize = 64 * 1024;
 /// # Errors
 /// All faults of files and addresses at once, or the first fault of a later step.
 pub async fn start(config: Config, system: System) -> Result<Running, StartFault> {
-    let found = checks::settings(&config);
+    let mut found = checks::settings(&config);
+    found.extend(database::look(&config).await);
     let mut faults = checks::faults(&found);
     let sockets = bind(&config, &mut faults).await;
     let kek = Kek::load(&config.keys.kek_file);

@@ -1,13 +1,15 @@
 //! A journal in PostgreSQL, whatever store the other tests have: a broker's life there, and the way to the server.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Stdio};
 
 use serde_json::json;
 
 use crate::cli::program::Program;
 use crate::world::client::free_port;
 use crate::world::store::Database;
-use crate::world::store::cluster::{Cluster, PASSWORD};
+use crate::world::store::cluster::{Cluster, PASSWORD, shell};
 use crate::world::{Options, World, jti};
 
 /// A token is minted and revoked, and stays so over a restart; its proof stays spent.
@@ -154,6 +156,13 @@ fn connections(cluster: &Cluster, port: u16) -> BTreeMap<String, bool> {
     ask(cluster, port, "postgres", question).lines().map(|line| (line.to_owned(), true)).collect()
 }
 
+/// What `carnet doctor` says of a stopped world, and its exit code.
+async fn doctor(world: &World) -> (i32, String) {
+    let file = world.folder.path().join("carnet.toml").display().to_string();
+    let ran = Program::alone().run(&["doctor", "-c", &file]).await;
+    (ran.code, ran.stdout + &ran.stderr)
+}
+
 /// The faults for which a world does not start; none if it does.
 async fn refused(world: &mut World) -> String {
     match world.try_boot().await {
@@ -164,6 +173,127 @@ async fn refused(world: &mut World) -> String {
         Err(carnet::serve::StartFault::Configuration(faults)) => {
             faults.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n")
         }
-        Err(other) => other.to_string(),
+        Err(other) => panic!("{other}"),
     }
+}
+
+/// A server that may lose what it confirms keeps no journal, and neither does one whose standbys may lack it, unless that is written down.
+#[tokio::test]
+async fn a_server_that_may_lose_commits_is_refused() {
+    let port = free_port();
+    let listening = format!("port={port}");
+    let cluster = Cluster::start(&["-c", "listen_addresses=", "-c", &listening, "-c", "wal_level=replica"], &[]);
+    let name = database(&cluster, port);
+    let place = format!("url = \"postgres://carnet@/{name}?host={}&port={port}\"\n", cluster.folder.display());
+    let mut world = World::with(Options { journal: Some(place.clone()), ..Options::default() }).await;
+    world.stop().await;
+    let (_, told) = doctor(&world).await;
+    assert!(told.contains("commits wait for the disk; no standby"), "{told}");
+    let before = head(&cluster, port, &name);
+    for (bad, good, words) in [
+        ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM RESET fsync", "fsync is off"),
+        ("ALTER SYSTEM SET full_page_writes = off", "ALTER SYSTEM RESET full_page_writes", "full_page_writes is off"),
+        ("ALTER SYSTEM SET synchronous_commit = local", "ALTER SYSTEM RESET synchronous_commit", "what is not on disk"),
+        ("ALTER ROLE carnet SET synchronous_commit = off", "ALTER ROLE carnet RESET synchronous_commit", "what is not on disk"),
+    ] {
+        set(&cluster, port, bad);
+        let (code, told) = doctor(&world).await;
+        assert!(code == 1 && told.contains(words), "{bad}: {told}");
+        let fault = refused(&mut world).await;
+        assert!(fault.contains(words), "{bad}: {fault}");
+        set(&cluster, port, good);
+    }
+    assert_eq!(head(&cluster, port, &name), before, "nothing was recorded");
+    // A receiver of the log is a standby like any other.
+    let kept = tempfile::tempdir().expect("a folder");
+    let mut receiver = cluster.program("pg_receivewal");
+    let receiver = receiver.args(["-p", &port.to_string(), "--no-loop", "--synchronous", "-D"]).arg(kept.path());
+    let mut receiver = receiver.stderr(Stdio::null()).spawn().expect("it runs");
+    let count = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+    while ask(&cluster, port, "postgres", count) != "1" {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let (code, told) = doctor(&world).await;
+    assert!(code == 1 && told.contains("no commit waits for them"), "{told}");
+    assert!(refused(&mut world).await.contains("replication = \"asynchronous\" if that may be"));
+    let file = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    std::fs::write(&file, text.replace(&place, &format!("{place}replication = \"asynchronous\"\n"))).expect("written");
+    let (_, told) = doctor(&world).await;
+    assert!(told.contains("may lose acknowledged revocations and stop issuance for up to 24 h"), "{told}");
+    assert_eq!(refused(&mut world).await, "");
+    std::fs::write(&file, text).expect("written");
+    set(&cluster, port, "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    let (_, told) = doctor(&world).await;
+    assert!(told.contains("1 standbys, and commits wait for them") && !told.contains("24 h"), "{told}");
+    assert_eq!(refused(&mut world).await, "");
+    set(&cluster, port, "ALTER SYSTEM RESET synchronous_standby_names");
+    receiver.kill().expect("killed");
+    receiver.wait().expect("ended");
+}
+
+/// Changes a setting, and waits until new sessions have it.
+fn set(cluster: &Cluster, port: u16, change: &str) {
+    ask(cluster, port, "postgres", change);
+    ask(cluster, port, "postgres", "SELECT pg_reload_conf()");
+    // The postmaster reloads by a signal; sessions that begin after it have read the file see the new values.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+}
+
+/// PgBouncer before the server of this test process.
+struct Pooler {
+    folder: tempfile::TempDir,
+    _shell: Child,
+}
+
+impl Pooler {
+    fn start(cluster: &Path, mode: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path().display().to_string();
+        let settings = format!(
+            "[databases]\n* = host={}\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {at}\nlogfile = {at}/log\n\
+             auth_type = trust\nauth_file = {at}/users\npool_mode = {mode}\n{more}",
+            cluster.display()
+        );
+        std::fs::write(folder.path().join("pgbouncer.ini"), settings).expect("written");
+        std::fs::write(folder.path().join("users"), "\"carnet\" \"\"\n").expect("written");
+        let script = r#"PATH=$PATH:/usr/sbin pgbouncer -q "$1/pgbouncer.ini" & read -r _; kill -KILL $!"#;
+        let shell = shell(folder.path()).args(["-c", script, "sh", &at]).stdin(Stdio::piped()).spawn().expect("a shell");
+        for _ in 0..200 {
+            if folder.path().join(".s.PGSQL.6432").exists() {
+                return Self { folder, _shell: shell };
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("pgbouncer does not start; is it installed? (make setup)");
+    }
+}
+
+/// A pooler that gives a session to one client is a way to the server; one that gives it to another after each transaction is not.
+#[tokio::test]
+async fn a_pooler_of_transactions_is_refused_and_one_of_sessions_is_not() {
+    let database = Database::new();
+    let direct = database.url.clone();
+    let (place, cluster) = direct.split_once("?host=").expect("a local server");
+    let through = |pooler: &Pooler| format!("{place}?host={}&port=6432", pooler.folder.path().display());
+    let sessions = Pooler::start(Path::new(cluster), "session", "");
+    let usual = through(&sessions);
+    let journal = Some(format!("url = \"{usual}\"\n"));
+    let mut world = World::with(Options { journal, ..Options::default() }).await;
+    lives(&mut world).await;
+    world.stop().await;
+    let file = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    for more in ["", "default_pool_size = 1\n", "server_round_robin = 1\n"] {
+        let pooler = Pooler::start(Path::new(cluster), "transaction", more);
+        std::fs::write(&file, text.replace(&usual, &through(&pooler))).expect("written");
+        let (code, told) = doctor(&world).await;
+        assert!(code == 1 && told.contains("pool_mode = session"), "{more}: {told}");
+        let fault = refused(&mut world).await;
+        assert!(fault.contains("gives our session to others"), "{more}: {fault}");
+    }
+    std::fs::write(&file, text).expect("written");
+    drop(world);
+    drop(sessions);
+    drop(database);
 }

@@ -19,6 +19,8 @@ for group in "$@"; do
         need 'command -v redis-server' redis-server
         # The tests start it themselves, in a folder of their own and as nobody who is root.
         need 'ls /usr/lib/postgresql/*/bin/postgres || command -v postgres' postgresql
+        # A pooler between a broker and its journal.
+        need 'command -v pgbouncer || test -x /usr/sbin/pgbouncer' pgbouncer
         need 'python3 -c "import ensurepip, venv"' python3-venv
         need 'command -v curl' curl
         need 'command -v openssl' openssl
@@ -66,7 +68,7 @@ else
 fi
 echo "setup: installing$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-# redis-server's and postgresql's packages would start services on 6379 and 5432; the tests start their own servers.
+# redis-server's, postgresql's and pgbouncer's packages would start services on 6379, 5432 and 6432; the tests start their own servers.
 $as_root apt-get -qq update
 # shellcheck disable=SC2086 # a list of words on purpose
 $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install --yes --no-install-recommends $missing >&2

@@ -2,7 +2,7 @@
 //!
 //! [`writer`] writes by one connection, and `write` makes a `store::write::Write` of it; [`reader`] implements `store::read::Read`
 //! by a few connections that cannot write. [`side`] keeps the sums over the tables beside the entries, [`generations`] says where spent proofs
-//! lie, [`statement`] has the statements of a batch, and [`apart`] the transactions that are none. Nothing here decides: the sequencer makes
+//! lie, [`health`] how the server keeps what it confirms, [`statement`] has the statements of a batch, and [`apart`] the transactions that are none. Nothing here decides: the sequencer makes
 //! the batches.
 //!
 //! Of SQL this uses tables, `ON CONFLICT`, arrays with `unnest`, row locks and READ COMMITTED; for reading at one moment REPEATABLE READ. It
@@ -20,6 +20,7 @@ mod connection;
 mod contract;
 mod fault;
 mod generations;
+mod health;
 mod people;
 mod pool;
 mod query;
@@ -37,6 +38,7 @@ mod write;
 mod writer;
 
 pub use address::{PostgresAddress, PostgresPlace};
+pub use health::{Defect, Health, look};
 pub use reader::PostgresReader;
 pub use writer::PostgresWriter;
 

@@ -6,6 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use super::connection::Connection;
 use super::generations::Generations;
+use super::health::OLDEST;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::column::sql;
 use crate::journal::store::head::Head;
@@ -13,9 +14,6 @@ use crate::journal::store::sums::{SumKey, Sums};
 
 /// The version of these tables. Any other is refused.
 pub const VERSION: i64 = 1;
-
-/// PostgreSQL 15 or newer.
-const OLDEST: i32 = 150_000;
 
 const ABOUT: &str =
     "SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'), to_regclass('meta') IS NOT NULL";

@@ -1,0 +1,169 @@
+//! How a server keeps what it confirms, and what holds it up: values that a start, `carnet doctor` and a running node judge.
+
+use super::address::PostgresAddress;
+use super::connection::{Connection, in_time};
+use crate::domain::value::clock::Seconds;
+use crate::journal::fault::StoreFault;
+
+/// PostgreSQL 15 or newer.
+pub const OLDEST: i32 = 150_000;
+
+/// How a server is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Health {
+    /// The version, as `server_version_num` has it: 150019 is 15.19.
+    pub version: i32,
+    /// Whether the database keeps text as UTF-8.
+    pub is_utf8: bool,
+    /// Whether what is written reaches the disk (`fsync`).
+    pub fsync: bool,
+    /// Whether a page that was half written when the power failed is mended (`full_page_writes`).
+    pub full_page_writes: bool,
+    /// Whether a commit waits for the disk, and for the synchronous standbys' disks (`synchronous_commit`).
+    pub commit_waits: bool,
+    /// Whether it is a standby.
+    pub in_recovery: bool,
+    /// Standbys that are connected. A base backup and a logical subscription are none.
+    pub standbys: i64,
+    /// Whether commits wait for standbys (`synchronous_standby_names`).
+    pub is_synchronous: bool,
+    /// The age of the oldest transaction that keeps dead rows from being cleaned, as far as our user may see it.
+    pub oldest_snapshot: Seconds,
+    /// Prepared transactions. None of them is ours.
+    pub prepared: i64,
+    /// Replication slots that nobody uses.
+    pub idle_slots: i64,
+    /// The bytes of log that the slots hold back.
+    pub held_back: i64,
+    /// Whether our user sees the transactions of others (`pg_read_all_stats`).
+    pub sees_all: bool,
+}
+
+/// Why what the server confirms can be lost, or cannot be kept there at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Defect {
+    /// It is older than 15.
+    Version,
+    /// The database keeps text in another encoding than UTF-8.
+    Encoding,
+    /// `fsync` is off.
+    Fsync,
+    /// `full_page_writes` is off.
+    FullPageWrites,
+    /// `synchronous_commit` lets a commit be confirmed before it is on the disk, or on that of a standby.
+    Commit,
+    /// It is a standby.
+    Recovery,
+    /// There are standbys, no commit waits for them, and nobody wrote down that this is meant.
+    Replication,
+}
+
+impl Health {
+    /// What keeps a journal from living there. `may_lose`: an operator wrote down that replication is asynchronous.
+    pub fn defects(&self, may_lose: bool) -> Vec<Defect> {
+        let found = [
+            (self.version < OLDEST, Defect::Version),
+            (!self.is_utf8, Defect::Encoding),
+            (!self.fsync, Defect::Fsync),
+            (!self.full_page_writes, Defect::FullPageWrites),
+            (!self.commit_waits, Defect::Commit),
+            (self.in_recovery, Defect::Recovery),
+            (self.loses() && !may_lose, Defect::Replication),
+        ];
+        found.into_iter().filter_map(|(is, defect)| is.then_some(defect)).collect()
+    }
+
+    /// Whether a failover to a standby may lose what was confirmed.
+    pub fn loses(&self) -> bool {
+        self.standbys > 0 && !self.is_synchronous
+    }
+}
+
+/// One statement, so that a lease may ask with it. It sees settings as a session of ours has them.
+const HEALTH: &str = "SELECT current_setting('server_version_num')::int4, current_setting('server_encoding') = 'UTF8', \
+     current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on', current_setting('synchronous_commit') IN ('on', 'remote_apply'), \
+     pg_is_in_recovery(), \
+     (SELECT count(*) FROM pg_stat_replication r WHERE coalesce(application_name, '') <> 'pg_basebackup' AND NOT EXISTS \
+         (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')), \
+     current_setting('synchronous_standby_names') <> '', \
+     (SELECT coalesce(extract(epoch FROM max(clock_timestamp() - xact_start)), 0)::int8 FROM pg_stat_activity WHERE backend_xmin IS NOT NULL), \
+     (SELECT count(*) FROM pg_prepared_xacts), \
+     (SELECT count(*) FROM pg_replication_slots WHERE NOT active), \
+     CASE WHEN pg_is_in_recovery() THEN 0 ELSE \
+         (SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::int8 FROM pg_replication_slots) END, \
+     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')";
+
+/// How the server is at the other end of a connection.
+pub async fn health(connection: &mut Connection) -> Result<Health, StoreFault> {
+    let row = in_time(connection.one(HEALTH, &[])).await??;
+    let seconds: i64 = row.try_get(8)?;
+    Ok(Health {
+        version: row.try_get(0)?,
+        is_utf8: row.try_get(1)?,
+        fsync: row.try_get(2)?,
+        full_page_writes: row.try_get(3)?,
+        commit_waits: row.try_get(4)?,
+        in_recovery: row.try_get(5)?,
+        standbys: row.try_get(6)?,
+        is_synchronous: row.try_get(7)?,
+        oldest_snapshot: Seconds(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)),
+        prepared: row.try_get(9)?,
+        idle_slots: row.try_get(10)?,
+        held_back: row.try_get(11)?,
+        sees_all: row.try_get(12)?,
+    })
+}
+
+/// Whether another client may be given our session between two transactions, as poolers of transactions do.
+///
+/// A session of ours keeps statements and settings. It is given to somebody else on purpose: while this connection has no transaction open,
+/// others begin theirs and keep them, and a pooler has to take another session for what comes next, or to wait.
+async fn is_shared(address: &PostgresAddress) -> Result<bool, StoreFault> {
+    let mut ours = Connection::to(address).await?;
+    let before = who(&mut ours, SET).await?;
+    let mut others = Vec::new();
+    for _ in 0..OTHERS {
+        let mut other = Connection::to(address).await?;
+        let begun = tokio::time::timeout(PATIENCE, other.simple("BEGIN; SELECT pg_backend_pid()")).await;
+        let Ok(begun) = begun else { return Ok(true) };
+        begun?;
+        others.push(other);
+    }
+    // A pooler without another session lets us wait for those.
+    let Ok(after) = tokio::time::timeout(PATIENCE, who(&mut ours, LOOK)).await else { return Ok(true) };
+    let after = after?;
+    for mut other in others {
+        in_time(other.simple("ROLLBACK")).await??;
+    }
+    Ok(before != after)
+}
+
+/// Connections that take sessions away from a pooler that gives them to whoever comes.
+const OTHERS: usize = 3;
+
+/// How long another connection, or our own next transaction, may wait for its session.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The process of our session, and what we set there.
+type Who = (String, Option<String>);
+
+const SET: &str = "SELECT pg_backend_pid()::text, set_config('carnet.session', pg_backend_pid()::text, false)";
+const LOOK: &str = "SELECT pg_backend_pid()::text, current_setting('carnet.session', true)";
+
+async fn who(connection: &mut Connection, question: &str) -> Result<Who, StoreFault> {
+    // No statement is prepared: a pooler may have none to give to another session.
+    let rows = in_time(connection.client.simple_query(question)).await??;
+    let row = rows.into_iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let row = row.ok_or_else(|| StoreFault::unreadable("no row"))?;
+    let text = |at: usize| row.try_get(at).map(|text| text.map(str::to_owned));
+    Ok((text(0)?.unwrap_or_default(), text(1)?))
+}
+
+/// The server of an address, and whether a pooler of transactions stands between. It writes nothing.
+pub async fn look(address: &PostgresAddress) -> Result<(Health, bool), StoreFault> {
+    let is_shared = is_shared(address).await?;
+    Ok((health(&mut Connection::to(address).await?).await?, is_shared))
+}
