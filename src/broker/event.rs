@@ -154,7 +154,9 @@ fn reason(change: &Change) -> Option<&Text> {
             JournalChange::Opened { .. }
             | JournalChange::Reopened { .. }
             | JournalChange::Archived(_)
-            | JournalChange::CheckpointKeySucceeded { .. },
+            | JournalChange::CheckpointKeySucceeded { .. }
+            | JournalChange::Moved { .. }
+            | JournalChange::Arrived { .. },
         )
         | Change::Environment(EnvironmentChange::CloseAsked { .. } | EnvironmentChange::Closed { .. })
         | Change::Exception(ExceptionChange::CloseAsked { .. } | ExceptionChange::Closed { .. })

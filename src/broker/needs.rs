@@ -67,6 +67,9 @@ impl Broker {
                     "another key signs checkpoints, and the key of this node did not sign that it should; run `carnet journal verify`"
                         .to_owned()
                 }
+                Some(StopReason::Moved { to }) => {
+                    format!("the journal has moved to {to}; write it into [journal] url, and start this node again")
+                }
                 Some(StopReason::Lost { epoch, size, head }) => format!(
                     "a checkpoint that it signed is of epoch {epoch} and {size} entries, and it does not extend that with its {head}: it was \
                      put back from an older copy, or forked; stop this node and put the newest journal and its anchor back, or, where they \

@@ -1,6 +1,7 @@
 //! The place of the journal: `[journal]`.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::fault::Faults;
 use super::postgres::{self, PostgresUrl};
@@ -49,6 +50,25 @@ pub enum JournalUrl {
     Sqlite(PathBuf),
     /// A PostgreSQL database.
     Postgres(PostgresUrl),
+}
+
+impl JournalUrl {
+    /// The place as entries name it: without user or password.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres(url) => url.name(),
+        }
+    }
+}
+
+/// The text of [`JournalUrl`], as `[journal] url` has it. An error is a reason.
+impl FromStr for JournalUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if postgres::is_meant(text) { postgres::read(text).map(Self::Postgres) } else { sqlite(text).map(Self::Sqlite) }
+    }
 }
 
 /// What the standbys of a PostgreSQL database promise.
@@ -126,15 +146,16 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
 const OF_POSTGRES: [&str; 4] = ["password_file", "ca_file", "replication", "archive"];
 
 fn place(url: &Located<String>, faults: &mut Faults<'_>) -> Option<JournalUrl> {
-    if postgres::is_meant(&url.value) {
-        return url.parse(faults, |text| postgres::read(text), postgres::FIX).map(JournalUrl::Postgres);
+    let fix = if postgres::is_meant(&url.value) { postgres::FIX } else { URL_FIX };
+    let place = url.parse(faults, |text| text.parse::<JournalUrl>(), fix)?;
+    match &place {
+        JournalUrl::Sqlite(path) if !path.parent().is_some_and(Path::is_dir) => {
+            let fix = "create it, owned by the user that carnet runs as, mode 0700";
+            faults.add(url.at(), "the folder of the journal does not exist", fix);
+        }
+        JournalUrl::Sqlite(_) | JournalUrl::Postgres(_) => {}
     }
-    let path = url.parse(faults, |text| sqlite(text), URL_FIX)?;
-    if !path.parent().is_some_and(Path::is_dir) {
-        let fix = "create it, owned by the user that carnet runs as, mode 0700";
-        faults.add(url.at(), "the folder of the journal does not exist", fix);
-    }
-    Some(JournalUrl::Sqlite(path))
+    Some(place)
 }
 
 fn sqlite(text: &str) -> Result<PathBuf, String> {
@@ -142,7 +163,11 @@ fn sqlite(text: &str) -> Result<PathBuf, String> {
     plain_path(path).ok_or_else(|| "it does not name a file by its absolute path".to_owned())
 }
 
-fn archive(text: &str) -> Result<PathBuf, String> {
+/// Reads the place of an archive, as `[journal] archive` has it.
+///
+/// # Errors
+/// The reason.
+pub fn archive(text: &str) -> Result<PathBuf, String> {
     if text.starts_with("s3://") {
         return Err("an archive in S3 is not supported yet".to_owned());
     }

@@ -33,7 +33,7 @@ pub use environment::EnvironmentSection;
 pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use governance::GovernanceSection;
-pub use journal::{JournalSection, JournalUrl, Replication};
+pub use journal::{JournalSection, JournalUrl, Replication, archive};
 pub use listen::{ListenSection, TlsFiles};
 pub use mail::{MailSection, MailServer, MailTls};
 pub use node::NodeSection;

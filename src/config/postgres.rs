@@ -22,6 +22,14 @@ pub struct PostgresUrl {
     pub tls: bool,
 }
 
+impl PostgresUrl {
+    /// The database as entries name it: without user.
+    pub(super) fn name(&self) -> String {
+        let hosts: Vec<String> = self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        format!("postgres://{}/{}", hosts.join(","), self.database)
+    }
+}
+
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<String> = self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();

@@ -37,6 +37,12 @@ pub enum OpenFault {
     /// A journal that `carnet dev` made in `serve`, or the other way round.
     #[error("the journal's first entry says dev = {0}; it serves only where it was made for")]
     Dev(bool),
+    /// It was moved to another database, and goes on there.
+    #[error("the journal has moved to {to}")]
+    Moved {
+        /// The other database.
+        to: String,
+    },
     /// Another log than the configuration names.
     #[error("the journal is the log {found}, and the configuration names {configured}")]
     Origin {
@@ -220,6 +226,11 @@ pub enum StopReason {
     ///
     /// Or this node cannot open that key.
     CheckpointKey,
+    /// An operator moves the journal to another database.
+    Moved {
+        /// The other database.
+        to: String,
+    },
     /// A checkpoint that this log signed is of entries that it does not have.
     ///
     /// The log was put back from an older copy, or forked.

@@ -15,6 +15,7 @@ use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
+use super::migrate;
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
 use super::sequencer::Sequencer;
@@ -46,7 +47,7 @@ pub struct Outside {
 
 /// The kind of a start.
 #[derive(Clone, Copy)]
-pub(super) enum Start {
+pub(super) enum Start<'a> {
     Open,
     /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
     Reopen(Rest),
@@ -54,6 +55,10 @@ pub(super) enum Start {
     CorrectClock,
     /// Open, and put another key in the place of the one that signs checkpoints.
     Succeed,
+    /// Open, and leave for the database of this name, unless it has left for it.
+    Move(&'a str),
+    /// Open a journal that has left the database of this name, and go on here.
+    Arrive(&'a str),
 }
 
 impl Journal {
@@ -109,7 +114,7 @@ pub(super) async fn start(
     settings: &Settings,
     kek: &Kek,
     outside: Outside,
-    start: Start,
+    start: Start<'_>,
     wrap: impl FnOnce(Box<dyn Write>) -> Box<dyn Write>,
 ) -> Result<Journal, OpenFault> {
     let anchor = settings.anchor.clone().map(Anchor::at);
@@ -132,6 +137,7 @@ pub(super) async fn start(
         Signers::first(made)
     } else {
         suits(settings, &loaded)?;
+        migrate::is_here(loaded.state.moved.as_deref(), start)?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         if !matches!(start, Start::Reopen(_)) {
             holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
@@ -146,7 +152,7 @@ pub(super) async fn start(
     let view = View::of(&head, Arc::clone(&state));
     let loss = match (&lost, start) {
         (None, _) | (_, Start::Reopen(_)) => None,
-        (Some(note), Start::Open | Start::CorrectClock | Start::Succeed) => {
+        (Some(note), Start::Open | Start::CorrectClock | Start::Succeed | Start::Move(_) | Start::Arrive(_)) => {
             let (keys, origin) = (signers.keys().clone(), state.origin.clone());
             let view = Arc::new(View::of(&head, Arc::clone(&state)));
             let past = Past { reader: reader.clone(), tree: tree.clone(), size: head.size, view, origin, keys };
@@ -182,7 +188,7 @@ pub(super) async fn start(
             let head = sequencer.head.size;
             let _told = sequencer.shared.stop(StopReason::Lost { epoch, size, head });
         }
-        (Start::CorrectClock | Start::Succeed, Some(Loss { size, .. })) => {
+        (Start::CorrectClock | Start::Succeed | Start::Move(_) | Start::Arrive(_), Some(Loss { size, .. })) => {
             return Err(OpenFault::Rollback { anchored: size, head: sequencer.head.size });
         }
         (Start::Open, None) => {}
@@ -191,6 +197,8 @@ pub(super) async fn start(
             reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &shelf).await?;
         }
         (Start::Succeed, None) => succeed(&mut sequencer, kek, &outside).await?,
+        (Start::Move(to), None) => migrate::leave(&mut sequencer, to).await?,
+        (Start::Arrive(from), None) => migrate::arrive(&mut sequencer, from).await?,
     }
     sequencer.write_anchor().await;
     if (lost.is_some() || matches!(start, Start::Reopen(_))) && sequencer.shared.running().is_ok() {
@@ -236,6 +244,7 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
         return if newborn { Ok(None) } else { Err(load::inconsistent(0, "the log is empty")) };
     }
     suits(settings, &loaded)?;
+    migrate::is_here(loaded.state.moved.as_deref(), Start::Open)?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
     holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
     if !loaded.summed {
@@ -286,17 +295,19 @@ async fn sum(writer: &mut dyn Write, shelf: &Shelf, key: &MacKey) -> Result<(), 
 }
 
 /// The text of the anchor; a reopening believes none.
-fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
+fn anchored(anchor: Option<&Anchor>, start: Start<'_>) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
-        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.text(),
+        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock | Start::Move(_) | Start::Arrive(_)) => anchor.text(),
         (None, _) | (_, Start::Reopen(_)) => Ok(None),
     }
 }
 
 /// The note that may prove a loss. A reopening ignores it, and a file that cannot be read.
-fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
+fn lost(anchor: Option<&Anchor>, start: Start<'_>) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
-        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.lost_text(),
+        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock | Start::Move(_) | Start::Arrive(_)) => {
+            anchor.lost_text()
+        }
         (None, _) | (_, Start::Reopen(_)) => Ok(None),
     }
 }
@@ -400,7 +411,7 @@ async fn holds(
     if roots.is_some_and(|roots| roots == [checkpoint.root]) { Ok(()) } else { Err(rollback) }
 }
 
-async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) -> Result<(), OpenFault> {
+pub(super) async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) -> Result<(), OpenFault> {
     let is_correction = matches!(what, Change::Journal(JournalChange::Reopened { corrects: Some(_), .. }));
     if let Some(fault) = sequencer.shared.clock_fault().filter(|_| !is_correction) {
         return Err(fault.into());

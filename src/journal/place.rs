@@ -10,6 +10,7 @@ use super::scratch::Scratch;
 use super::settings::{Location, Settings};
 use super::sqlite;
 use super::store::reader::Reader;
+use super::store::restore::Restore;
 use super::store::sums::SumKey;
 use super::store::write::Write;
 use crate::domain::value::clock::Entropy;
@@ -62,6 +63,25 @@ pub async fn read(settings: &Settings) -> Result<(Reader, Shelf), OpenFault> {
             Ok((Reader::of(sqlite::reader::SqliteReader::connect(path).await?), Shelf::of(path)))
         }
         Location::File(path) => Err(OpenFault::Missing(path.clone())),
+        Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
+    }
+}
+
+/// A store for rows of another one. Its tables are made if there are none, and its log may be empty or not.
+pub async fn restore(settings: &Settings, key: &SumKey) -> Result<Box<dyn Restore>, OpenFault> {
+    match &settings.location {
+        Location::Postgres { address, .. } => {
+            postgres::open(address, true, key).await?;
+            Ok(Box::new(postgres::PostgresRestore::connect(address, key.clone()).await?))
+        }
+        Location::File(path) => {
+            let exists = exists(path)?;
+            if !exists {
+                file::private(path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
+            }
+            sqlite::open(path, true, exists, key).await?;
+            Ok(Box::new(sqlite::restore::SqliteRestore::connect(path, key.clone()).await?))
+        }
         Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
     }
 }

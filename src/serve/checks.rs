@@ -371,6 +371,9 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
         OpenFault::Missing(_) => "restore the journal; an empty one would forget every revocation",
         OpenFault::Schema(_) => "run the version of carnet that made it, or a newer one",
         OpenFault::Dev(_) => "name another place in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
+        OpenFault::Moved { .. } => {
+            "name that database in [journal] url; a move that did not come to its end goes on with the same `carnet journal migrate`"
+        }
         OpenFault::Origin { .. } => "write its own name as [journal] origin, or name the other journal in [journal] url",
         OpenFault::Inconsistent { .. } | OpenFault::Table { .. } => {
             "see what holds with `carnet journal verify`, and restore a copy that does"

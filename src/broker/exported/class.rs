@@ -251,9 +251,11 @@ fn elevation(change: &ElevationChange) -> Access {
 fn journal(change: &JournalChange) -> Call {
     match change {
         JournalChange::Opened { .. } => Call::Create,
-        JournalChange::Reopened { .. } | JournalChange::Archived(_) | JournalChange::CheckpointKeySucceeded { .. } => {
-            Call::Update
-        }
+        JournalChange::Reopened { .. }
+        | JournalChange::Archived(_)
+        | JournalChange::CheckpointKeySucceeded { .. }
+        | JournalChange::Moved { .. }
+        | JournalChange::Arrived { .. } => Call::Update,
     }
 }
 

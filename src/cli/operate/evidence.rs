@@ -80,7 +80,7 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
 }
 
 /// Tells on stderr, every few seconds, how far a long proof is.
-fn progress() -> impl Fn(u64, u64) + Send + Sync {
+pub fn progress() -> impl Fn(u64, u64) + Send + Sync {
     let told = Mutex::new(Instant::now());
     move |proved, all| {
         let Ok(mut told) = told.lock() else { return };
@@ -142,12 +142,16 @@ fn text(path: &Path) -> Result<String, Failure> {
 fn told(report: &Report, done: &str) -> Answer {
     let data = json!({
         "origin": report.origin, "entries": report.size, "root": report.root, "epoch": report.epoch, "newest": report.newest,
-        "kept": report.kept, "anchored": report.anchored,
+        "kept": report.kept, "anchored": report.anchored, "moved": report.moved,
     });
     let newest = report.newest;
     let text =
         format!("{done} {} entries of {}; the newest is of {newest}\nroot {}\n", report.size, report.origin, report.root);
     let answer = Answer::of(data, text);
+    let answer = match &report.moved {
+        Some(to) => answer.note(format!("the journal has moved to {to}, and goes on there")),
+        None => answer,
+    };
     match (report.kept, report.anchored) {
         (None, None) => {
             answer.note("no kept checkpoint was given (--checkpoint FILE): nothing shows whether later entries exist")
@@ -180,7 +184,8 @@ fn configured(path: &Path) -> Result<(Settings, Kek), Failure> {
     Ok((Settings { create: false, ..settings }, kek))
 }
 
-fn unopened(fault: &OpenFault) -> Failure {
+/// The failure of a journal that does not open.
+pub fn unopened(fault: &OpenFault) -> Failure {
     let exit = match fault {
         OpenFault::Missing(_) => Exit::Missing,
         OpenFault::Kek(_) | OpenFault::Origin { .. } => Exit::Usage,

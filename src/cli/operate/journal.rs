@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::evidence::{self, CONFIG};
 use super::export;
+use super::migrate;
 use crate::cli::people::partner::{done, opened};
 use crate::cli::shell::answer::{Answer, Failure, cell, table, time};
 use crate::cli::shell::exit::Exit;
@@ -86,6 +87,15 @@ pub enum Verb {
         #[arg(long, value_name = "TIME")]
         now: Option<Timestamp>,
     },
+    /// Move the journal to another database
+    ///
+    /// End every server first. The journal leaves on record, and the source opens no more. Everything is copied and verified, and the
+    /// journal goes on at the target in the same epoch; keys, tokens and checkpoints stay. A command that was interrupted goes on when it
+    /// is given again. To give the move up, run `carnet journal reopen` on the source: it begins a new epoch, as after a restore.
+    #[command(
+        before_help = "Examples:\n  carnet journal migrate --from sqlite:///var/lib/carnet/journal.db --to postgres://carnet@db.acme.example/carnet\n  carnet journal migrate -c carnet.toml --from postgres://carnet@db.acme.example/carnet --to sqlite:///var/lib/carnet/journal.db -o json"
+    )]
+    Migrate(migrate::Migrate),
     /// Correct the time of a journal whose newest entry is ahead of a right clock
     ///
     /// An entry that was written under a wrong clock stays for ever, and no later entry may be earlier than it, so the server
@@ -184,6 +194,7 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
             let opened = opened(&admin, &outcome).await;
             Ok(done(&digests.join(", "), "erasure", &outcome, opened.as_ref()))
         }
+        Verb::Migrate(args) => migrate::run(&args).await,
         Verb::Reopen { config, confirm, now } => evidence::reopen(&config, &confirm, now).await,
         Verb::CorrectClock { config, confirm, now } => evidence::correct_clock(&config, &confirm, now).await,
     }

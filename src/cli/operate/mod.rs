@@ -8,4 +8,5 @@ pub mod evidence;
 pub mod export;
 pub mod journal;
 pub mod key;
+pub mod migrate;
 pub mod serve;

@@ -63,7 +63,7 @@ impl Story<'_> {
 
 impl Examples {
     /// A change of each kind that somebody makes, but for those that a start of the journal makes itself: `journal.reopened`,
-    /// `journal.archived` and `checkpoint-key.succeeded`.
+    /// `journal.archived`, `checkpoint-key.succeeded`, `journal.moved` and `journal.arrived`.
     pub fn changes(&self) -> Vec<Example> {
         let mut story = Story { examples: self, all: Vec::new() };
         self.installation(&mut story);

@@ -51,6 +51,8 @@ fn of(state: &State) -> Value {
         dev,
         origin,
         mints_from,
+        // Said below where it has.
+        moved,
         corrections,
         archive: _,
         checkpoint_keys,
@@ -160,6 +162,9 @@ fn of(state: &State) -> Value {
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
+    }
+    if let Some(moved) = moved {
+        facts["moved"] = json!(moved);
     }
     if let Some(told) = dates.told() {
         facts["dates"] = json!({"at": told.at, "until": told.until, "last": told.last});

@@ -39,6 +39,11 @@ impl Archive {
         }
     }
 
+    /// All of them.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
     /// The segment that holds `entry`.
     pub fn holding(&self, entry: u64) -> Option<&Segment> {
         let at = self.0.partition_point(|segment| segment.until <= entry);

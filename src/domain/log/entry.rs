@@ -340,6 +340,8 @@ mod tests {
             JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
             JournalChange::Archived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
             JournalChange::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
+            JournalChange::Moved { to: "postgres://db/carnet".to_owned(), size: 7, root: Digest::of(b"a root") },
+            JournalChange::Arrived { from: "sqlite:///journal.db".to_owned(), size: 8, root: Digest::of(b"a root") },
         ];
         let made = made.map(|what| what.by(Actor::Broker));
         made.iter().for_each(reads_back);

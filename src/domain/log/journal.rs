@@ -3,6 +3,7 @@
 use super::archive::Segment;
 use super::kinds::kinds;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::text::Text;
 
 kinds! {
@@ -44,6 +45,26 @@ kinds! {
             /// A signed note that names both keys, signed by both.
             statement: String,
         },
+        /// An operator moves the journal to another database. Nothing is recorded here after it.
+        #[kind = "journal.moved"]
+        Moved {
+            /// The other database, without user or password.
+            to: String,
+            /// The entries before this one.
+            size: u64,
+            /// The root over them.
+            root: Digest,
+        },
+        /// The journal was moved here, and goes on in the same epoch.
+        #[kind = "journal.arrived"]
+        Arrived {
+            /// The database that it came from, without user or password.
+            from: String,
+            /// The entries that came, the last of which says that they move.
+            size: u64,
+            /// The root over them.
+            root: Digest,
+        },
     }
 }
 
@@ -55,20 +76,32 @@ impl JournalChange {
             Self::Reopened { epoch, .. } => format!("epoch {epoch}"),
             Self::Archived(segment) => format!("entries {} to {}", segment.first, segment.until.saturating_sub(1)),
             Self::CheckpointKeySucceeded { .. } => "checkpoint key".to_owned(),
+            Self::Moved { to, .. } => to.clone(),
+            Self::Arrived { from, .. } => from.clone(),
         }
     }
 
     /// The reason, which the journal's own changes do not give.
     pub fn reason(&self) -> Option<&Text> {
         match self {
-            Self::Opened { .. } | Self::Reopened { .. } | Self::Archived(_) | Self::CheckpointKeySucceeded { .. } => None,
+            Self::Opened { .. }
+            | Self::Reopened { .. }
+            | Self::Archived(_)
+            | Self::CheckpointKeySucceeded { .. }
+            | Self::Moved { .. }
+            | Self::Arrived { .. } => None,
         }
     }
 
     /// The texts to seal.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
-            Self::Opened { .. } | Self::Reopened { .. } | Self::Archived(_) | Self::CheckpointKeySucceeded { .. } => Vec::new(),
+            Self::Opened { .. }
+            | Self::Reopened { .. }
+            | Self::Archived(_)
+            | Self::CheckpointKeySucceeded { .. }
+            | Self::Moved { .. }
+            | Self::Arrived { .. } => Vec::new(),
         }
     }
 }

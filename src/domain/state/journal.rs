@@ -20,6 +20,8 @@ impl State {
                     self.dates.correct(entry.at);
                 }
                 self.epoch = *epoch;
+                // The way back of an operator who gives up a move.
+                self.moved = None;
                 self.mints_from = *mints_from;
                 let keys = self.keys.taint_all().into_iter();
                 let keys = keys.map(|(environment, kid)| RevocationTarget::Key { environment, kid });
@@ -36,6 +38,14 @@ impl State {
             }
             JournalChange::Archived(segment) => {
                 self.archive.take(segment);
+                Effects::unjudged()
+            }
+            JournalChange::Moved { to, .. } => {
+                self.moved = Some(to.clone());
+                Effects::unjudged()
+            }
+            JournalChange::Arrived { .. } => {
+                self.moved = None;
                 Effects::unjudged()
             }
         }

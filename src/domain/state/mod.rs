@@ -135,6 +135,8 @@ pub struct State {
     pub origin: String,
     /// Nothing is minted earlier (after `reopen`).
     pub mints_from: Timestamp,
+    /// The database that the journal has left for. Nothing is minted or recorded until it has arrived.
+    pub moved: Option<String>,
     /// Entries that took the log's time back, with the time that they have.
     pub corrections: Vec<(u64, Timestamp)>,
     /// The entries that lie outside of the database.

@@ -82,6 +82,20 @@ impl Shelf {
         Ok(segment)
     }
 
+    /// Copies the file of a segment from another directory, durably, unless it is here.
+    pub fn copy(&self, segment: &Segment, from: &Self) -> Result<(), SegmentFault> {
+        if self.check(segment).is_ok() {
+            return Ok(());
+        }
+        let path = self.path(segment);
+        let written = self.make().and_then(|()| {
+            let mut source = regular(&from.path(segment))?;
+            file::replace_by(&path, |file| io::copy(&mut source, file).map(drop))
+        });
+        written.map_err(|cause| SegmentFault { path, cause })?;
+        self.check(segment)
+    }
+
     /// Makes the directory for its owner alone, if it is missing.
     fn make(&self) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();

@@ -176,8 +176,8 @@ impl Chain {
             return Err(VerifyFault::entry(0, "the log is empty"));
         }
         let (root, newest) = (self.tree.root(), self.time);
-        let (origin, epoch) = (self.state.origin.clone(), self.state.epoch);
-        Ok(Report { origin, size, root, epoch, newest, kept, anchored })
+        let (origin, epoch, moved) = (self.state.origin.clone(), self.state.epoch, self.state.moved.clone());
+        Ok(Report { origin, size, root, epoch, newest, kept, moved, anchored })
     }
 }
 

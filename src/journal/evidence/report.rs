@@ -33,6 +33,8 @@ pub struct Report {
     ///
     /// Without one nothing shows whether later entries exist.
     pub kept: Option<u64>,
+    /// The database that it has left for, where it has.
+    pub moved: Option<String>,
     /// Size of the anchored checkpoint that this extends. An export has none.
     pub anchored: Option<u64>,
 }

@@ -25,9 +25,10 @@ mod people;
 mod pool;
 mod query;
 mod reader;
+mod restore;
 mod schema;
 #[cfg(test)]
-mod server;
+pub mod server;
 mod side;
 mod snapshot;
 mod spent;
@@ -40,6 +41,7 @@ mod writer;
 pub use address::{PostgresAddress, PostgresPlace};
 pub use health::{Defect, Health, look};
 pub use reader::PostgresReader;
+pub use restore::PostgresRestore;
 pub use writer::PostgresWriter;
 
 use connection::Connection;

@@ -214,26 +214,36 @@ pub async fn check(
 ) -> Result<(), OpenFault> {
     let fault = |table, what| OpenFault::Table { table, what };
     let sums = key.open(&kept.sums, head).ok_or_else(|| fault("head", "its sums were not written by a node of ours"))?;
-    let mut read = Sums::default();
-    read.add(key, kept.generations.row(&kept.generations.bytes()));
     let mut wanted = vec![(Table::Round, "head")];
-    if tables == Checked::All {
-        for (generation, name) in TABLES.into_iter().enumerate() {
-            add_spent(connection, key, &mut read, generation).await?;
-            wanted.push((table(generation), name));
-        }
-        for row in &connection.rows(LAST_USES, &[]).await.map_err(StoreFault::from)? {
-            let (subject, last) = used(row)?;
-            read.add(key, last_use(&subject, &last));
-        }
+    let read = if tables == Checked::All {
+        wanted.extend(TABLES.into_iter().enumerate().map(|(generation, name)| (table(generation), name)));
         wanted.push((Table::LastUse, Table::LastUse.name()));
-    }
+        self::sums(connection, key, kept.generations).await?
+    } else {
+        let mut read = Sums::default();
+        read.add(key, kept.generations.row(&kept.generations.bytes()));
+        read
+    };
     for (table, name) in wanted {
         if !read.of(table).is(sums.of(table)) {
             return Err(fault(name, "its rows are not those that a node of ours left there"));
         }
     }
     Ok(())
+}
+
+/// The sums of the rows that the tables hold.
+pub async fn sums(connection: &mut Connection, key: &SumKey, generations: Generations) -> Result<Sums, StoreFault> {
+    let mut read = Sums::default();
+    read.add(key, generations.row(&generations.bytes()));
+    for generation in 0..TABLES.len() {
+        add_spent(connection, key, &mut read, generation).await?;
+    }
+    for row in &connection.rows(LAST_USES, &[]).await? {
+        let (subject, last) = used(row)?;
+        read.add(key, last_use(&subject, &last));
+    }
+    Ok(read)
 }
 
 const LAST_USES: &str = "SELECT subject, idx, time FROM last_use";

@@ -15,6 +15,7 @@ use super::side::{self, SPENT, used};
 use super::statement::{kept, rows};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::day::Day;
 use crate::domain::value::digest::Digest;
 use crate::journal::fault::{OpenFault, StoreFault};
 use crate::journal::key::kek::{BlobName, SealedBlob};
@@ -22,10 +23,12 @@ use crate::journal::store::Answer;
 use crate::journal::store::column::{number, sql, time};
 use crate::journal::store::head::Head;
 use crate::journal::store::row::{
-    ChangeRow, Counts, End, EntryRow, IssuedPlace, LastUse, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch, StoredText,
+    AnswerRow, ChangeRow, Counts, End, EntryRow, IssuedPlace, LastUse, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch,
+    StoredText,
 };
 use crate::journal::store::snapshot::{Checked, PAGE, Snapshot};
 use crate::journal::store::sums::SumKey;
+use crate::journal::store::uses::UseText;
 
 /// A transaction that reads.
 pub struct Reading(pub Held);
@@ -61,6 +64,9 @@ const KEYRING: &str = "SELECT name, sealed FROM keyring ORDER BY name";
 const BY_PLACE: &str = "SELECT count(*), max(time), subject, body::json ->> 'environment' AS environment, body::json ->> 'api' AS api, \
     body::json ->> 'binding' AS binding FROM entries WHERE idx >= $1 AND idx < $2 AND kind = 'issued' \
     AND subject >= $3 AND subject < $4 AND time >= $5 AND time < $6 GROUP BY 3, 4, 5, 6 ORDER BY 3, 4, 5, 6";
+
+const ANSWERS: &str = "SELECT person, key, fingerprint, request, since, stage, answer FROM answers ORDER BY person, key";
+const USE_TEXTS: &str = "SELECT use, client, body, newest FROM use_texts WHERE use > $1 ORDER BY use LIMIT $2";
 
 impl Reading {
     /// Begins, if the tables are of the version that this program knows.
@@ -184,6 +190,28 @@ impl Snapshot for Reading {
         Box::pin(async move {
             let blob = |row: &Row| Ok(SealedBlob { name: BlobName::stored(row.try_get(0)?), sealed: row.try_get(1)? });
             self.0.rows(KEYRING, &[]).await?.iter().map(blob).collect()
+        })
+    }
+
+    fn answers(&mut self) -> Answer<'_, Vec<AnswerRow>> {
+        Box::pin(async move {
+            let answer = |row: &Row| {
+                let (person, key, fingerprint) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                let (request, since, stage) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+                Ok(AnswerRow { person, key, fingerprint, request, since, stage, answer: row.try_get(6)? })
+            };
+            self.0.rows(ANSWERS, &[]).await?.iter().map(answer).collect()
+        })
+    }
+
+    fn use_texts(&mut self, after: Option<Digest>) -> Answer<'_, Vec<UseText>> {
+        Box::pin(async move {
+            let after = after.map_or_else(Vec::new, |Digest(after)| after.to_vec());
+            let text = |row: &Row| {
+                let (client, body) = (row.try_get(1)?, row.try_get(2)?);
+                Ok(UseText { key: digest(row, 0)?, client, body, day: Day(row.try_get(3)?) })
+            };
+            self.0.rows(USE_TEXTS, &[&after, &ROWS]).await?.iter().map(text).collect()
         })
     }
 

@@ -66,7 +66,11 @@ impl Sequencer {
             self.state = Arc::new(loaded.state);
             self.shared.with_issued(|issued| issued.begin_at(self.head.size));
             self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
-            return Ok(());
+            // Nothing is recorded here any more: it goes on elsewhere.
+            return match &self.state.moved {
+                Some(to) => Err(self.shared.stop(StopReason::Moved { to: to.clone() })),
+                None => Ok(()),
+            };
         }
         let what = "the log does not extend what this node wrote".to_owned();
         Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))

@@ -13,6 +13,7 @@ pub mod long_reads;
 pub mod people;
 mod query;
 pub mod reader;
+pub mod restore;
 pub mod schema;
 pub mod side;
 pub mod snapshot;

@@ -8,6 +8,7 @@ use super::schema;
 use super::side;
 use super::spent;
 use super::statement::LATELY;
+use crate::domain::value::day::Day;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StoreFault};
@@ -16,10 +17,11 @@ use crate::journal::store::Answer;
 use crate::journal::store::batch::Spent;
 use crate::journal::store::head::Head;
 use crate::journal::store::row::{
-    ChangeRow, Counts, End, EntryRow, LastUse, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch, StoredText,
+    AnswerRow, ChangeRow, Counts, End, EntryRow, LastUse, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch, StoredText,
 };
 use crate::journal::store::snapshot::{Checked, Exclusive, PAGE, Snapshot};
 use crate::journal::store::sums::{SumKey, Table};
+use crate::journal::store::uses::UseText;
 
 /// A transaction that reads.
 pub struct Reading<'c>(pub Transaction<'c, Sqlite>);
@@ -46,6 +48,9 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FR
     (SELECT count(*) FROM tiles)";
 const CONSUMED: &str = "SELECT proof, gone_after FROM consumed WHERE proof > ? ORDER BY proof LIMIT ?";
 const TEXTS: &str = "SELECT digest, salt, text FROM texts WHERE digest > ? ORDER BY digest LIMIT ?";
+
+const ANSWERS: &str = "SELECT person, key, fingerprint, request, since, stage, answer FROM answers ORDER BY person, key";
+const USE_TEXTS: &str = "SELECT use, client, body, newest FROM use_texts WHERE use > ? ORDER BY use LIMIT ?";
 
 impl Reading<'_> {
     /// Whether the tables are of the version that this program knows.
@@ -183,6 +188,30 @@ impl Snapshot for Reading<'_> {
             let rows = sqlx::query("SELECT name, sealed FROM keyring ORDER BY name").fetch_all(&mut *self.0).await?;
             let blob = |row: &SqliteRow| Ok(SealedBlob { name: BlobName::stored(row.try_get(0)?), sealed: row.try_get(1)? });
             rows.iter().map(blob).collect()
+        })
+    }
+
+    fn answers(&mut self) -> Answer<'_, Vec<AnswerRow>> {
+        Box::pin(async move {
+            let rows = sqlx::query(ANSWERS).fetch_all(&mut *self.0).await?;
+            let answer = |row: &SqliteRow| {
+                let (person, key, fingerprint) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                let (request, since, stage) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+                Ok(AnswerRow { person, key, fingerprint, request, since, stage, answer: row.try_get(6)? })
+            };
+            rows.iter().map(answer).collect()
+        })
+    }
+
+    fn use_texts(&mut self, after: Option<Digest>) -> Answer<'_, Vec<UseText>> {
+        Box::pin(async move {
+            let after = after.map_or_else(Vec::new, |Digest(after)| after.to_vec());
+            let rows = sqlx::query(USE_TEXTS).bind(after).bind(ROWS).fetch_all(&mut *self.0).await?;
+            let text = |row: &SqliteRow| {
+                let (client, body) = (row.try_get(1)?, row.try_get(2)?);
+                Ok(UseText { key: digest(row, 0)?, client, body, day: Day(row.try_get(3)?) })
+            };
+            rows.iter().map(text).collect()
         })
     }
 

@@ -161,3 +161,22 @@ pub struct KnownRequest {
     /// The sealed answer, where one is kept.
     pub sealed: Option<Vec<u8>>,
 }
+
+/// A request with an idempotency key, as it is stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AnswerRow {
+    /// The person, as a digest.
+    pub person: Vec<u8>,
+    /// The key, as a digest.
+    pub key: Vec<u8>,
+    /// The fingerprint of the request.
+    pub fingerprint: Vec<u8>,
+    /// Its name.
+    pub request: String,
+    /// Since when it is known, in seconds.
+    pub since: i64,
+    /// How far it came.
+    pub stage: String,
+    /// The sealed answer, where one is kept.
+    pub answer: Option<Vec<u8>>,
+}

@@ -2,8 +2,11 @@
 
 use super::Answer;
 use super::head::Head;
-use super::row::{ChangeRow, Counts, End, EntryRow, LastUse, SearchRow, SpentPage, SpentPlace, StoredBatch, StoredText};
+use super::row::{
+    AnswerRow, ChangeRow, Counts, End, EntryRow, LastUse, SearchRow, SpentPage, SpentPlace, StoredBatch, StoredText,
+};
 use super::sums::SumKey;
+use super::uses::UseText;
 use crate::domain::value::digest::Digest;
 use crate::journal::fault::OpenFault;
 use crate::journal::key::kek::SealedBlob;
@@ -43,6 +46,10 @@ pub trait Snapshot: Send {
     fn texts(&mut self, after: Option<Digest>) -> Answer<'_, Vec<StoredText>>;
     /// The whole keyring, by name.
     fn keyring(&mut self) -> Answer<'_, Vec<SealedBlob>>;
+    /// Every request with an idempotency key.
+    fn answers(&mut self) -> Answer<'_, Vec<AnswerRow>>;
+    /// Some texts of uses in the order of their digests, after `after`. None after the last.
+    fn use_texts(&mut self, after: Option<Digest>) -> Answer<'_, Vec<UseText>>;
     /// Whether the side tables are as a node of ours left them at `head`.
     ///
     /// `Ok(false)`: the head keeps no sums yet, and nothing was checked.

@@ -10,6 +10,7 @@ mod faults;
 mod forgetting;
 mod golden;
 mod living;
+mod moving;
 mod people;
 mod recording;
 mod spending;
@@ -148,7 +149,7 @@ impl House {
         self.start(Start::Succeed).await
     }
 
-    async fn start(&self, start: Start) -> Result<Journal, OpenFault> {
+    async fn start(&self, start: Start<'_>) -> Result<Journal, OpenFault> {
         // Each start draws other numbers.
         let seed = self.starts.fetch_add(1, Ordering::Relaxed);
         let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(seed)) };
