@@ -340,7 +340,7 @@ async fn only_the_tokens_of_the_source_open_the_directory_and_they_open_nothing_
 
 #[tokio::test]
 async fn people_stay_over_a_start_and_leavers_are_forgotten_after_thirty_days() {
-    let mut source = Source::start().await;
+    let mut source = Source::over(World::in_file().await, "").await;
     let left = source.person("left.long.ago@acme.example").await;
     let stays = source.person("stays@acme.example").await;
     let body = operations(&json!([{"op": "replace", "value": {"active": false}}]));

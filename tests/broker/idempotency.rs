@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use carnet::http::admin::listed;
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions as _, Row as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
@@ -212,7 +211,7 @@ async fn signing_key(world: &World, environment: &str) -> Value {
 async fn who_is_cut_while_they_wait_is_told_nothing() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let issuer = format!("http://{}", listener.local_addr().expect("an address"));
-    let world = World::with(Options { issuers: vec![issuer.clone()], file: true, ..Options::default() }).await;
+    let world = World::with(Options { issuers: vec![issuer.clone()], ..Options::default() }).await;
     let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
     let keys = json!({"keys": [world.partner.key.public()]}).to_string();
     let (heard, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -445,10 +444,8 @@ impl Seen<'_> {
 
 /// Keys that a change brought, and that were answered.
 async fn done(world: &World) -> i64 {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.folder.path().join("journal.db")).read_only(true);
-    let mut connection = options.connect().await.expect("connects");
-    let row = sqlx::query("SELECT count(*) FROM answers WHERE stage = 'done'").fetch_one(&mut connection).await.expect("reads");
-    row.try_get(0).expect("a number")
+    let count = world.store.ask(world.folder.path(), "SELECT count(*) FROM answers WHERE stage = 'done'");
+    count.parse().expect("a number")
 }
 
 fn text(answer: &Answer, member: &str) -> String {

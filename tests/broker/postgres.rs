@@ -51,6 +51,57 @@ async fn a_broker_lives_on_a_database_of_a_local_server() {
     drop(database);
 }
 
+/// A journal moves from a file to PostgreSQL and back: tokens stay what they are, proofs stay spent, and what it left starts no server.
+#[tokio::test]
+async fn a_journal_is_moved_by_a_command_and_nothing_is_lost() {
+    let mut world = World::with(Options { redis: true, file: true, ..Options::default() }).await;
+    let proof = world.assertion("production");
+    let answer = world.exchange("production", &proof, "orders:read").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    let revoked = world.minted().await;
+    let body = json!({"token": jti(&revoked), "reason": "stolen laptop"});
+    assert!(world.admin_post("/v1/revocations", "sven", &body).await.status < 300);
+    let note = Program::of(&world, "alan").run(&["journal", "checkpoint"]).await.ended(0).stdout;
+    let kept = world.folder.path().join("kept").display().to_string();
+    std::fs::write(&kept, note).expect("written");
+    let issued = world.issued().await;
+    world.stop().await;
+    let file = world.folder.path().join("carnet.toml");
+    let config = file.display().to_string();
+    let (program, database) = (Program::alone(), Database::new());
+    let here = format!("sqlite://{}/journal.db", world.folder.path().display());
+    let back = format!("sqlite://{}/back.db", world.folder.path().display());
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let at = |place: &str| std::fs::write(&file, text.replace(&here, place)).expect("written");
+    for (from, to) in [(&here, &database.url), (&database.url, &back)] {
+        let migrate = ["journal", "migrate", "-c", &config, "--from", from, "--to", to, "-o", "json"];
+        let strange = ["journal", "migrate", "-c", &config, "--from", "sqlite:///a", "--to", "sqlite:///b"];
+        program.run(&strange).await.ended(2);
+        let moved = program.run(&migrate).await.ended(0).json();
+        assert!(moved["arrived"].as_u64() == moved["entries"].as_u64() && moved["entries"].is_u64(), "{moved}");
+        let again = program.run(&migrate).await.ended(1);
+        assert!(again.stderr.contains("has arrived"), "{}", again.stderr);
+        // Nothing starts on what it left, and the check says where it went.
+        let left = world.try_boot().await.err().expect("it does not start").to_string();
+        assert!(left.contains("the journal has moved to"), "{left}");
+        let (code, told) = doctor(&world).await;
+        assert!(code == 1 && told.contains("the journal has moved to"), "{told}");
+        let verified = program.run(&["journal", "verify", "-c", &config]).await.ended(0);
+        assert!(verified.stderr.contains("the journal has moved to"), "{}", verified.stderr);
+        at(to);
+        program.run(&["journal", "verify", "-c", &config, "--checkpoint", &kept]).await.ended(0);
+        world.boot().await;
+        world.advance(0).await;
+        assert_eq!(world.introspect("production", &token).await.json()["active"], true, "{to}");
+        assert_eq!(world.introspect("production", &revoked).await.json()["active"], false, "{to}");
+        let replayed = world.exchange("production", &proof, "orders:read").await;
+        assert_eq!((replayed.status, &replayed.json()["reason"]), (400, &json!("assertion.replayed")), "{}", replayed.text());
+        assert_eq!(world.issued().await, issued, "nothing was minted");
+        world.stop().await;
+    }
+}
+
 /// An authority's certificate, and those with their keys that it signs.
 struct Authority {
     params: rcgen::CertificateParams,

@@ -36,7 +36,7 @@ async fn wrong_use_is_exit_2_and_an_unknown_verb_suggests_the_one_that_was_meant
 #[tokio::test]
 async fn the_commands_of_the_contract_are_there() {
     let program = Program::alone();
-    let commands: [&[&str]; 32] = [
+    let commands: [&[&str]; 33] = [
         &["serve"],
         &["token"],
         &["explain"],
@@ -65,6 +65,7 @@ async fn the_commands_of_the_contract_are_there() {
         &["journal", "prove"],
         &["journal", "at"],
         &["journal", "reopen"],
+        &["journal", "migrate"],
         &["journal", "checkpoint"],
         &["doctor"],
         &["status"],

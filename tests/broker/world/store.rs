@@ -61,6 +61,27 @@ impl Store {
         }
     }
 
+    /// The first value that a query finds in the journal of a world in this folder, as another hand asks.
+    pub fn ask(&self, folder: &Path, query: &str) -> String {
+        let mut command = match self {
+            Self::Sqlite => {
+                let program =
+                    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], timeout=10).execute(sys.argv[2]).fetchone()[0])";
+                let mut python = Command::new("python3");
+                python.args(["-c", program]).arg(folder.join("journal.db"));
+                python
+            }
+            Self::Postgres(database) => {
+                let mut psql = database.program("psql");
+                psql.args(["-XAtq", "-d", &database.place(), "-c"]);
+                psql
+            }
+        };
+        let ran = command.arg(query).output().expect("it runs");
+        assert!(ran.status.success(), "{query}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+    }
+
     /// The directory of the segments of a world in this folder.
     pub fn segments(&self, folder: &Path) -> PathBuf {
         match self {
@@ -89,12 +110,22 @@ impl Database {
         database
     }
 
-    /// Runs a program of PostgreSQL's on it.
+    /// A program of PostgreSQL's that speaks to its server.
+    fn program(&self, name: &str) -> Command {
+        match &self.server {
+            None => Cluster::shared().program(name),
+            Some(_) => Command::new(name),
+        }
+    }
+
+    /// Its name for such a program.
+    fn place(&self) -> String {
+        if self.server.is_some() { self.url.clone() } else { self.name.clone() }
+    }
+
+    /// Makes it, or takes it away.
     fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = match &self.server {
-            None => Cluster::shared().program(program),
-            Some(_) => Command::new(program),
-        };
+        let mut command = self.program(program);
         if let Some(url) = &self.server {
             command.arg(format!("--maintenance-db={url}"));
         }
