@@ -11,18 +11,17 @@ use super::evidence::{self, Progress, Report, VerifyFault};
 use super::fault::{OpenFault, StoreFault};
 use super::key::kek::Kek;
 use super::load;
-use super::open::{Outside, Start, by_operator, start};
+use super::open::{Outside, start};
 use super::place;
-use super::sequencer::Sequencer;
 use super::settings::Settings;
-use super::store::batch::{Beside, MacKey};
+use super::start::Start;
+use super::store::batch::MacKey;
 use super::store::head::Head;
 use super::store::reader::Reader;
 use super::store::restore::{Portion, Restore};
 use super::store::row::EntryRow;
 use super::store::snapshot::{Checked, PAGE, Snapshot};
 use super::tree::tiles::WIDTH;
-use crate::domain::log::journal::JournalChange;
 use crate::domain::state::State;
 
 /// A database that a journal leaves or goes to, with its name on record: without user or password.
@@ -306,34 +305,4 @@ async fn compare(source: &Reader, target: &Reader) -> Result<(), MigrateFault> {
     }
     ours.end_reading().await?;
     Ok(theirs.end_reading().await?)
-}
-
-/// Whether a start of this kind may open a journal that has left for another database, or one that has not.
-///
-/// Attack: a journal that went on in two places would spend every proof twice. The way back is a new epoch, as after a restore.
-pub(super) fn is_here(moved: Option<&str>, start: Start<'_>) -> Result<(), OpenFault> {
-    let moved_to = |to: &str| Err(OpenFault::Moved { to: to.to_owned() });
-    match (moved, start) {
-        (None, Start::Arrive(_)) => Err(load::inconsistent(0, "no entry says that the journal moves")),
-        (None, _) | (Some(_), Start::Reopen(_) | Start::Arrive(_)) => Ok(()),
-        (Some(to), Start::Move(wanted)) if to == wanted => Ok(()),
-        (Some(to), Start::Open | Start::CorrectClock | Start::Succeed | Start::Move(_)) => moved_to(to),
-    }
-}
-
-/// Records that the journal leaves for `to`, unless it does already.
-pub(super) async fn leave(sequencer: &mut Sequencer, to: &str) -> Result<(), OpenFault> {
-    if sequencer.state.moved.is_some() {
-        return Ok(());
-    }
-    let (size, root) = (sequencer.head.size, sequencer.head.root);
-    let what = JournalChange::Moved { to: to.to_owned(), size, root };
-    by_operator(sequencer, what.into(), Beside::default()).await
-}
-
-/// Records that the journal has come from `from`.
-pub(super) async fn arrive(sequencer: &mut Sequencer, from: &str) -> Result<(), OpenFault> {
-    let (size, root) = (sequencer.head.size, sequencer.head.root);
-    let what = JournalChange::Arrived { from: from.to_owned(), size, root };
-    by_operator(sequencer, what.into(), Beside::default()).await
 }

@@ -63,6 +63,7 @@ mod scratch;
 mod sequencer;
 mod settings;
 mod sqlite;
+mod start;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -15,13 +15,13 @@ use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
-use super::migrate;
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
 use super::sequencer::Sequencer;
 use super::sequencer::queue::{ChangeOutcome, ChangeRequest};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+use super::start::{self, Start};
 use super::store::batch::{Beside, MacKey};
 use super::store::people::PeopleKey;
 use super::store::reader::Reader;
@@ -43,22 +43,6 @@ pub struct Outside {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// The kind of a start.
-#[derive(Clone, Copy)]
-pub(super) enum Start<'a> {
-    Open,
-    /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
-    Reopen(Rest),
-    /// Open, and begin a new epoch at the clock's time, before that of the newest entry.
-    CorrectClock,
-    /// Open, and put another key in the place of the one that signs checkpoints.
-    Succeed,
-    /// Open, and leave for the database of this name, unless it has left for it.
-    Move(&'a str),
-    /// Open a journal that has left the database of this name, and go on here.
-    Arrive(&'a str),
 }
 
 impl Journal {
@@ -137,7 +121,7 @@ pub(super) async fn start(
         Signers::first(made)
     } else {
         suits(settings, &loaded)?;
-        migrate::is_here(loaded.state.moved.as_deref(), start)?;
+        start.may_open(loaded.state.moved.as_deref())?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         if !matches!(start, Start::Reopen(_)) {
             holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
@@ -197,8 +181,15 @@ pub(super) async fn start(
             reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &shelf).await?;
         }
         (Start::Succeed, None) => succeed(&mut sequencer, kek, &outside).await?,
-        (Start::Move(to), None) => migrate::leave(&mut sequencer, to).await?,
-        (Start::Arrive(from), None) => migrate::arrive(&mut sequencer, from).await?,
+        (Start::Move(_), None) if sequencer.state.moved.is_some() => {}
+        (Start::Move(to), None) => {
+            let what = start::leaving(to, &sequencer.head);
+            by_operator(&mut sequencer, what, Beside::default()).await?;
+        }
+        (Start::Arrive(from), None) => {
+            let what = start::arriving(from, &sequencer.head);
+            by_operator(&mut sequencer, what, Beside::default()).await?;
+        }
     }
     sequencer.write_anchor().await;
     if (lost.is_some() || matches!(start, Start::Reopen(_))) && sequencer.shared.running().is_ok() {
@@ -244,7 +235,7 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
         return if newborn { Ok(None) } else { Err(load::inconsistent(0, "the log is empty")) };
     }
     suits(settings, &loaded)?;
-    migrate::is_here(loaded.state.moved.as_deref(), Start::Open)?;
+    Start::Open.may_open(loaded.state.moved.as_deref())?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
     holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
     if !loaded.summed {
@@ -411,7 +402,7 @@ async fn holds(
     if roots.is_some_and(|roots| roots == [checkpoint.root]) { Ok(()) } else { Err(rollback) }
 }
 
-pub(super) async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) -> Result<(), OpenFault> {
+async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) -> Result<(), OpenFault> {
     let is_correction = matches!(what, Change::Journal(JournalChange::Reopened { corrects: Some(_), .. }));
     if let Some(fault) = sequencer.shared.clock_fault().filter(|_| !is_correction) {
         return Err(fault.into());

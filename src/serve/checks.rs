@@ -234,9 +234,15 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
         Some(index) => Some(in_time(shadow::read(index, &environments)).await),
         None => None,
     };
-    let (journal, past) = journal(config).await;
-    let mut found = vec![journal];
-    found.extend(database::look(config).await);
+    // A session of a server that may not keep the journal is given no settings: a pooler would hand them on.
+    let mut found = database::look(config).await;
+    let (journal, past) = if faults(&found).is_empty() {
+        journal(config).await
+    } else {
+        let detail = "not looked at: its server cannot keep it, or cannot be reached";
+        (Finding::other(Weight::Warning, "journal", detail, "put the server right, and ask again"), None)
+    };
+    found.push(journal);
     if let Some(past) = &past {
         found.push(time(config, past.view()));
         let (state, environments) = (&past.view().state, super::environments(config));

@@ -50,6 +50,8 @@ pub struct Watched {
     by: &'static str,
     /// The epoch that it is of, where a later one supersedes it.
     epoch: Option<u64>,
+    /// Whether it is of the installation, and goes on with a journal that has left this database.
+    moves: bool,
     /// Whether the log had another root at that size.
     differs: bool,
 }
@@ -69,12 +71,17 @@ const CROWDED: usize = 4096;
 
 impl Watched {
     pub fn of(checkpoint: &Checkpoint, by: &'static str) -> Self {
-        Self { size: checkpoint.size, root: checkpoint.root, by, epoch: None, differs: false }
+        Self { size: checkpoint.size, root: checkpoint.root, by, epoch: None, moves: false, differs: false }
+    }
+
+    /// The anchor of the installation.
+    pub fn of_anchor(checkpoint: &Checkpoint, by: &'static str) -> Self {
+        Self { moves: true, ..Self::of(checkpoint, by) }
     }
 
     /// One that says nothing of a log that was reopened since.
     pub fn of_epoch(kept: &Kept, by: &'static str) -> Self {
-        Self { epoch: Some(kept.epoch.unwrap_or(1)), ..Self::of(&kept.checkpoint, by) }
+        Self { epoch: Some(kept.epoch.unwrap_or(1)), moves: true, ..Self::of(&kept.checkpoint, by) }
     }
 }
 
@@ -163,7 +170,8 @@ impl Chain {
     /// Ends the log here, and compares kept checkpoints. A fault of an entry, told before, says more.
     pub fn finish(&self, kept: Option<u64>, anchored: Option<u64>) -> Result<Report, VerifyFault> {
         let size = self.size();
-        let counts = |watched: &&Watched| watched.epoch.is_none_or(|epoch| epoch >= self.state.epoch);
+        let has_left = |watched: &&Watched| watched.moves && self.state.moved.is_some() && watched.size > size;
+        let counts = |watched: &&Watched| watched.epoch.is_none_or(|epoch| epoch >= self.state.epoch) && !has_left(watched);
         for &Watched { size: known, root, by, differs, .. } in self.watched.iter().filter(counts) {
             if differs || (known == 0 && root != empty_root()) {
                 return Err(VerifyFault::Forked { known, by });

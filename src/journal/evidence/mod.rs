@@ -187,7 +187,7 @@ impl Source {
         let lost = lost.as_deref().map(|note| read(self.signers.keys().open(note), verifier, BESIDE)).transpose()?;
         let mut chain = Chain::default();
         chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
-        chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));
+        chain.watch(anchored.as_ref().map(|anchored| Watched::of_anchor(anchored, "anchor")));
         chain.watch(lost.as_ref().map(|lost| Watched::of_epoch(lost, BESIDE)));
 
         let mut snapshot = self.reader.snapshot().await?;

@@ -47,13 +47,11 @@ async fn has_left(house: &House, settings: &Settings, to: &str) {
     assert_eq!(report.moved.as_deref(), Some(to));
 }
 
-/// A house with all that a journal keeps: tokens, texts, people, counts, requests, and segments.
+/// A house with all that a journal keeps: tokens, texts, people, counts and requests.
 async fn full() -> (House, u64) {
     let house = House::new();
     let journal = house.furnished().await;
     issue(&journal, 0..640).await;
-    house.clock.set(3 * 86_400);
-    journal.archive(Seconds::days(1)).await.expect("seals");
     make(&journal, revocation()).await;
     let once = Idempotency { person: digest("ann"), key: digest("key"), fingerprint: digest("body") };
     let request = crate::journal::ForRequest { id: "request-1".parse().expect("a name"), once: Some(once) };
@@ -96,7 +94,6 @@ async fn is_whole(journal: &Journal, house: &House) {
     assert_eq!(journal.before(&once).await.expect("reads").expect("known").request.as_str(), "request-1");
     let said = journal.view().state.revocations.values().next().expect("a revocation").reason.digest().expect("sealed");
     assert_eq!(journal.texts(&[said]).await.expect("reads")[&said].text, "stolen laptop");
-    assert!(journal.body(7).await.expect("reads").is_some(), "an entry of a segment");
     assert_eq!(journal.view().state.epoch, 1);
     assert!(house.settings.anchor.as_ref().is_some_and(|anchor| anchor.exists()));
 }
@@ -135,10 +132,31 @@ async fn a_journal_moves_to_postgresql_and_back_with_all_that_it_keeps() {
     assert!(open(&house, &here, Start::Open).await.is_err());
 }
 
+/// Old entries that have left the database for segments go with it.
+#[tokio::test]
+async fn segments_go_with_the_journal() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    issue(&journal, 0..640).await;
+    house.clock.set(3 * 86_400);
+    // The second call takes the entries that the first has sealed out of the database.
+    journal.archive(Seconds::days(1)).await.expect("seals");
+    let _nothing_more = journal.archive(Seconds::days(1)).await;
+    let body = journal.body(20).await.expect("reads").expect("an entry of a segment");
+    journal.close().await;
+    let there = elsewhere(&house, true).await;
+    moved(&house, &there).await.expect("it moves");
+    let journal = open(&house, &there.0, Start::Open).await.expect("it opens");
+    assert_eq!(journal.body(20).await.expect("reads").as_deref(), Some(&*body));
+    journal.close().await;
+    // What it left keeps its own.
+    assert!(verify_database(&house.settings, &House::kek(), None, SILENT).await.is_ok());
+}
+
 /// Whatever interrupts a move, neither side opens, and the same call comes to its end.
 #[tokio::test]
 async fn a_move_that_is_interrupted_goes_on_where_it_was() {
-    for (in_postgres, stop) in [(true, 0), (true, 1), (true, 2), (false, 0), (false, 2)] {
+    for (in_postgres, stop) in [(true, 0), (true, 2), (true, 3), (false, 0), (false, 3)] {
         let (house, size) = full().await;
         let to = elsewhere(&house, in_postgres).await;
         let (settings, target, outside) = (house.settings.clone(), to.clone(), outside(&house));
