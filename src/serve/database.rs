@@ -21,20 +21,15 @@ pub async fn look(config: &Config) -> Vec<Finding> {
     let Ok(Location::Postgres { address, .. }) = journal_settings(config).map(|settings| settings.location) else {
         return Vec::new();
     };
-    let (health, is_shared) = match look_at_postgres(&address).await {
-        Ok(looked) => looked,
-        Err(fault) => {
-            let fix = "let this user reach the server and its database; see the log of the server";
-            return vec![Finding::other(Weight::Fault, NAME, fault.to_string(), fix).at(FIELD)];
+    let fault = |detail: String, fix: &str| vec![Finding::other(Weight::Fault, NAME, detail, fix).at(FIELD)];
+    match look_at_postgres(&address).await {
+        Ok(Some(health)) => judged(&health, config.journal.replication),
+        Ok(None) => {
+            let detail = format!("{url} answers through a pooler that gives our session to others between two transactions");
+            fault(detail, "connect to the server itself, or to a pooler of sessions (PgBouncer: pool_mode = session)")
         }
-    };
-    let mut found = judged(&health, config.journal.replication);
-    if is_shared {
-        let detail = format!("{url} answers through a pooler that gives our session to others between two transactions");
-        let fix = "connect to the server itself, or to a pooler of sessions (PgBouncer: pool_mode = session)";
-        found.push(Finding::other(Weight::Fault, NAME, detail, fix).at(FIELD));
+        Err(cause) => fault(cause.to_string(), "let this user reach the server and its database; see the log of the server"),
     }
-    found
 }
 
 /// What the values of a server mean.

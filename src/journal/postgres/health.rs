@@ -123,7 +123,9 @@ async fn is_shared(address: &PostgresAddress) -> Result<bool, StoreFault> {
     let before = who(&mut ours, SET).await?;
     let mut others = Vec::new();
     for _ in 0..OTHERS {
-        let mut other = Connection::to(address).await?;
+        // A pooler that has no session left lets even a new client wait, since the driver asks which host takes writes.
+        let Ok(other) = tokio::time::timeout(PATIENCE, Connection::to(address)).await else { return Ok(true) };
+        let mut other = other?;
         let begun = tokio::time::timeout(PATIENCE, other.simple("BEGIN; SELECT pg_backend_pid()")).await;
         let Ok(begun) = begun else { return Ok(true) };
         begun?;
@@ -162,8 +164,11 @@ async fn who(connection: &mut Connection, question: &str) -> Result<Who, StoreFa
     Ok((text(0)?.unwrap_or_default(), text(1)?))
 }
 
-/// The server of an address, and whether a pooler of transactions stands between. It writes nothing.
-pub async fn look(address: &PostgresAddress) -> Result<(Health, bool), StoreFault> {
-    let is_shared = is_shared(address).await?;
-    Ok((health(&mut Connection::to(address).await?).await?, is_shared))
+/// How the server of an address is; none where a pooler of transactions stands between. It writes nothing.
+pub async fn look(address: &PostgresAddress) -> Result<Option<Health>, StoreFault> {
+    if is_shared(address).await? {
+        // A statement that is prepared there may be gone before it is asked.
+        return Ok(None);
+    }
+    Ok(Some(health(&mut Connection::to(address).await?).await?))
 }
