@@ -83,7 +83,7 @@ async fn a_journal_is_moved_by_a_command_and_nothing_is_lost() {
         let again = program.run(&migrate).await.ended(1);
         assert!(again.stderr.contains("has arrived"), "{}", again.stderr);
         // Nothing starts on what it left, and the check says where it went.
-        let left = world.try_boot().await.err().expect("it does not start").to_string();
+        let left = world.try_boot().await.expect_err("it does not start").to_string();
         assert!(left.contains("the journal has moved to"), "{left}");
         let (code, told) = doctor(&world).await;
         assert!(code == 1 && told.contains("the journal has moved to"), "{told}");
@@ -309,10 +309,12 @@ impl Pooler {
         std::fs::write(folder.path().join("pgbouncer.ini"), settings).expect("written");
         std::fs::write(folder.path().join("users"), "\"carnet\" \"\"\n").expect("written");
         let script = r#"PATH=$PATH:/usr/sbin pgbouncer -q "$1/pgbouncer.ini" & read -r _; kill -KILL $!"#;
-        let shell = shell(folder.path()).args(["-c", script, "sh", &at]).stdin(Stdio::piped()).spawn().expect("a shell");
+        let mut shell = shell(folder.path());
+        let shell = shell.args(["-c", script, "sh", &at]).stdin(Stdio::piped()).spawn();
+        let pooler = Self { folder, _shell: shell.expect("a shell") };
         for _ in 0..200 {
-            if folder.path().join(".s.PGSQL.6432").exists() {
-                return Self { folder, _shell: shell };
+            if pooler.folder.path().join(".s.PGSQL.6432").exists() {
+                return pooler;
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }

@@ -215,7 +215,7 @@ async fn a_copy_that_was_changed_does_not_arrive() {
     let forged = "UPDATE entries SET body = replace(body, 'globex', 'glotex') WHERE idx = (SELECT max(idx) FROM entries)";
     sqlx::raw_sql(forged).execute(&mut connection).await.expect("runs");
     sqlx::Connection::close(connection).await.expect("closes");
-    let fault = moved(&house, &to).await.err().expect("it is found");
+    let fault = moved(&house, &to).await.expect_err("it is found");
     assert!(matches!(fault, MigrateFault::Verify(_)), "{fault}");
     assert!(open(&house, &to.0, Start::Open).await.is_err(), "the copy does not open");
     has_left(&house, &house.settings, &to.1).await;
