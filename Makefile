@@ -4,12 +4,13 @@
 STORE ?= sqlite
 export STORE
 
-.PHONY: help demo test lint bench bench-scale setup build golden docs docs-reference
+.PHONY: help demo test faults lint bench bench-scale setup build golden docs docs-reference
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
 	@echo "make test    format, lints, links of the code's documentation and every test, with the real servers they need;"
 	@echo "             STORE=postgres has every broker of a test keep its journal in PostgreSQL, STORE=postgres://USER@HOST/DATABASE in yours"
+	@echo "make faults ROUNDS=500 SEED=1  kill, stop and cut off what a node needs, and judge what its clients saw"
 	@echo "make lint    licences, sources and banned crates of the dependencies (cargo-deny)"
 	@echo "make docs    the book of docs/ as HTML, into target/book"
 	@echo "make docs-reference  write the parts of docs/ that the code knows"
@@ -38,6 +39,12 @@ test: setup
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --lib --document-private-items
 	cargo test --locked
+
+# docs/security/fault-rounds.md names the variables. A seed and a number make one round.
+faults: setup
+	FAULTS_ROUNDS=$(ROUNDS) FAULTS_SEED=$(SEED) FAULTS_FIRST=$(FIRST) FAULTS_NODES=$(NODES) FAULTS_STORE=$(STORE) \
+		FAULTS_REDIS=$(REDIS) FAULTS_PROGRAM=$(PROGRAM) FAULTS_PREVIOUS=$(PREVIOUS) cargo test --locked --test broker -- \
+		faults::rounds_of_make_faults --exact --ignored --nocapture
 
 # Programs that neither a build nor a test needs, pinned, from crates.io into .tools/ when they are first wanted.
 .tools/bin/mdbook:

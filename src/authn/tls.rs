@@ -77,6 +77,19 @@ fn configuration(roots: RootCertStore, identity: Option<&[u8]>) -> Result<Client
 /// # Errors
 /// The file cannot be read, or holds what is no certificate of an authority; or there is no root at all.
 pub fn postgres(file: Option<&Path>) -> std::io::Result<ClientConfig> {
+    // What PostgreSQL 17 and newer answer to, and nothing else: no server of another protocol takes the connection.
+    to_a_store(file, vec![b"postgresql".to_vec()])
+}
+
+/// Makes the TLS to Redis, which trusts the roots of `file` (PEM) alone, or the system's.
+///
+/// # Errors
+/// As [`postgres`].
+pub fn redis(file: Option<&Path>) -> std::io::Result<ClientConfig> {
+    to_a_store(file, Vec::new())
+}
+
+fn to_a_store(file: Option<&Path>, protocols: Vec<Vec<u8>>) -> std::io::Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots(file)?.into_iter().map(CertificateDer::from));
     let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
@@ -84,8 +97,7 @@ pub fn postgres(file: Option<&Path>) -> std::io::Result<ClientConfig> {
         return Err(invalid());
     }
     let mut tls = configuration(store, None).map_err(|_| invalid())?;
-    // What PostgreSQL 17 and newer answer to, and nothing else: no server of another protocol takes the connection.
-    tls.alpn_protocols = vec![b"postgresql".to_vec()];
+    tls.alpn_protocols = protocols;
     Ok(tls)
 }
 

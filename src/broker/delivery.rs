@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::cursor::Told;
 use super::pause::Pause;
 use super::{Broker, event};
 use crate::domain::log::entry::ChangeEntry;
@@ -127,6 +128,22 @@ impl Receiver {
             // In memory the cursor has moved. After a restart the event may be sent once more.
             tracing::warn!(receiver = self.name, "the cursor of a receiver cannot be written");
         }
+    }
+}
+
+impl Told for Receiver {
+    fn cursor_name(&self) -> String {
+        format!("webhook-{}", self.name)
+    }
+
+    fn cursor(&self) -> Vec<u8> {
+        // Invariant: numbers are JSON.
+        serde_json::to_vec(&self.progress()).unwrap_or_default()
+    }
+
+    fn go_on_from(&self, body: &[u8]) -> bool {
+        let Ok(other) = serde_json::from_slice::<Progress>(body) else { return false };
+        self.change(|progress| *progress = Progress { moved: true, ..other }).is_ok()
     }
 }
 

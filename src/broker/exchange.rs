@@ -115,6 +115,8 @@ impl Broker {
         // Step 8: the token is signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
         self.note_issuer_key(&principal).await;
+        // Nothing is awaited after this: a node whose lease ran out meanwhile lets no token go, although it is on record.
+        self.journal.ensure_leased().map_err(|fault| known(busy(fault.reason())))?;
         // The seen-set is filled after the commit. If that fails, the journal still refuses a replay.
         let grant = recorded.value();
         if let Some((proof, until)) = grant.spends() {

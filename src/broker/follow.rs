@@ -1,35 +1,45 @@
 //! Keeps the live index in step with the journal, and tells how far it has come.
 //!
 //! One task ([`Broker::follow`]) applies the cuts of every change and moves the marker; twice a second it renews the marker's time.
+//! Other nodes do so too: a marker that is ahead of this node's view is news, and this node reads the head and follows.
 //! An index that is missing or behind is rebuilt from the state before any token is called active. An index with values that this
 //! journal did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right
 //! (docs/explanation/journal.md#the-live-index). An index that proves that the journal lost entries stops the journal, and the
 //! journal stays stopped if that proof is removed. The task never ends by itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Broker;
-use super::shadow::{self, Wrong};
+use super::effect_times::EffectTimes;
+use super::shadow::{self, Contents, Wrong};
 use crate::domain::state::cut::all;
 use crate::domain::state::recent_cuts::Cut;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Unavailable, View};
 use crate::revocation::Away;
-use crate::revocation::{Applied, Found, Marker, Snapshot, Update};
+use crate::revocation::{Applied, Found, Marker, Rebuilt, Snapshot, Update};
 
 /// The longest silence of the live index in which a node mints or says "active" (ABUSE I-16).
 pub const LEASE: Seconds = Seconds(5);
 
 /// How often the marker's time is renewed.
 ///
-/// Together with the half second that an answer may take and the quarter second for a connection, it is less than the two seconds
+/// Together with the quarter second that an answer may take and the half second for a connection, it is less than the two seconds
 /// after which a node says that it is not ready.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the store is asked whether it may evict something.
+const KEEPS_EVERY: Duration = Duration::from_secs(1);
+
+/// The most times in one step that another node is found to be further.
+const NEWS: usize = 16;
+
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The condition of the live index.
@@ -67,6 +77,8 @@ pub struct Follower {
     standing: Mutex<Standing>,
     /// The number of rebuilds.
     rebuilt: AtomicU64,
+    /// How long revocations took to reach everybody, until metrics have them.
+    pub effects: EffectTimes,
 }
 
 impl Default for Follower {
@@ -78,6 +90,7 @@ impl Default for Follower {
             doubted: AtomicBool::new(true),
             standing: Mutex::new(Standing::Unheard),
             rebuilt: AtomicU64::new(0),
+            effects: EffectTimes::default(),
         }
     }
 }
@@ -92,6 +105,11 @@ impl Follower {
     /// Tells whether the live index may hold revocations or more that the journal has lost.
     pub fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Acquire)
+    }
+
+    /// The number of environments that this node rebuilt since its start.
+    pub fn rebuilt(&self) -> u64 {
+        self.rebuilt.load(Ordering::Relaxed)
     }
 
     /// The last known condition of the live index, for operators.
@@ -149,11 +167,19 @@ impl Follower {
     }
 }
 
-/// A follower's last marker, and the checkpoint beside it that was found to be ours.
+/// Where a follower found or left the live index.
 #[derive(Default)]
 struct Place {
-    marker: Option<Marker>,
+    /// The marker of each environment.
+    markers: BTreeMap<EnvironmentName, Marker>,
+    /// Environments that another node was rebuilding. What it puts in place is followed.
+    held: BTreeSet<EnvironmentName>,
+    /// The checkpoint beside the index that was found to be ours.
     checkpoint: Option<String>,
+    /// Epoch and index of the checkpoint that this node stored last.
+    stored: Option<(u64, u64)>,
+    /// When the store was last found to evict nothing.
+    kept: Option<Instant>,
 }
 
 impl Broker {
@@ -163,30 +189,34 @@ impl Broker {
         let mut place = Place::default();
         loop {
             let change = heads.borrow_and_update().index;
+            // Whatever is answered, it was asked no earlier.
+            let asked = self.clock.now();
             let pause = match self.step(&mut place).await {
-                Followed::At(marker) => {
-                    self.follower.heard(self.clock.now(), marker.index);
-                    let is_news = place.marker.as_ref().is_none_or(|last| last.index != marker.index);
-                    if is_news || place.checkpoint.is_none() {
-                        self.keep_checkpoint(&mut place).await;
+                Ok(marker) => {
+                    self.follower.heard(asked, marker.index);
+                    if place.stored != Some((marker.epoch, marker.index)) || place.checkpoint.is_none() {
+                        self.keep_checkpoint(&mut place, &marker).await;
                     }
-                    place.marker = Some(marker);
                     RENEW_EVERY
                 }
-                Followed::Lost => {
+                Err(Other::Lost) => {
                     self.follower.lost(Standing::Behind);
                     place = Place::default();
                     continue;
                 }
-                Followed::Away(cause) => {
+                Err(Other::Held) => {
+                    self.follower.lost(Standing::Behind);
+                    RETRY_AFTER
+                }
+                Err(Other::Away(cause)) => {
                     self.follower.stands(Standing::Away(cause));
                     RETRY_AFTER
                 }
-                Followed::Unread => {
+                Err(Other::Unread) => {
                     self.follower.stands(Standing::Unread);
                     RETRY_AFTER
                 }
-                Followed::Wrong(wrong) => {
+                Err(Other::Wrong(wrong)) => {
                     self.follower.lost(Standing::Wrong(wrong.into()));
                     place = Place::default();
                     RENEW_EVERY
@@ -197,112 +227,171 @@ impl Broker {
         }
     }
 
-    async fn step(&self, place: &mut Place) -> Followed {
-        let view = self.journal.view();
-        let Some(marker) = &place.marker else { return self.adopt().await };
-        let followed = if marker.index + 1 == view.size && marker.epoch == view.state.epoch {
-            self.renew(marker).await
+    /// Tells whether this node may say that the live index is complete, and put a time to it.
+    ///
+    /// A node whose journal has stopped may not, nor one whose lease on the database has run out: others may be further.
+    fn may_renew(&self) -> bool {
+        self.journal.health().stopped.is_none() && self.journal.ensure_leased().is_ok()
+    }
+
+    /// Brings every environment to the head, and returns the marker of it.
+    async fn step(&self, place: &mut Place) -> Result<Marker, Other> {
+        if !self.may_renew() {
+            return Err(Other::Unread);
+        }
+        self.keeps_all(place).await?;
+        if self.environments().iter().any(|environment| !place.markers.contains_key(environment)) {
+            self.adopt(place).await?;
+        }
+        'again: for _ in 0..NEWS {
+            let view = self.journal.view();
+            let marker = self.marker(&view).ok_or(Other::Unread)?;
+            for environment in self.environments() {
+                if self.bring(&environment, place, (&view, &marker)).await? == Brought::News {
+                    continue 'again;
+                }
+            }
+            self.checkpoint_holds(place).await?;
+            return Ok(marker);
+        }
+        // Other nodes write so fast that this one comes too late each time.
+        Err(Other::Held)
+    }
+
+    /// Looks now and then whether the store may evict what it was told.
+    async fn keeps_all(&self, place: &mut Place) -> Result<(), Other> {
+        if place.kept.is_none_or(|at| at.elapsed() >= KEEPS_EVERY) {
+            place.kept = None;
+            self.live.keeps_all().await?;
+            place.kept = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Renews the marker of an environment, or applies the cuts of the changes since, in order.
+    async fn bring(
+        &self,
+        environment: &EnvironmentName,
+        place: &mut Place,
+        (view, marker): (&View, &Marker),
+    ) -> Result<Brought, Other> {
+        let Some(here) = place.markers.get(environment) else { return Err(Other::Lost) };
+        let applied = if (here.epoch, here.index) == (marker.epoch, marker.index) {
+            self.live.renew(environment, marker).await?
         } else {
-            self.advance(marker, &view).await
+            // An index that is behind all remembered cuts is rebuilt.
+            let cuts = view.state.recent_cuts.behind(here.index).ok_or(Other::Lost)?;
+            let cuts = cuts.filter(|cut| cut.environment == *environment).cloned().collect();
+            let update = Update { environment: environment.clone(), prior: here.clone(), marker: marker.clone(), cuts };
+            self.live.apply(&update).await?
         };
-        if !matches!(followed, Followed::At(_)) {
-            return followed;
+        let found = match applied {
+            Applied::Done | Applied::AlreadyThere => {
+                place.markers.insert(environment.clone(), marker.clone());
+                return Ok(Brought::There);
+            }
+            Applied::Strange(_) => return Err(Other::Lost),
+            Applied::Ahead(found) => found,
+            // Another node may have left it between the two.
+            Applied::Behind => match self.live.marker(environment).await? {
+                Found::At(found) if found.epoch == here.epoch && found.index > here.index => found,
+                Found::At(_) | Found::Missing | Found::Strange(_) => return Err(Other::Lost),
+            },
+        };
+        // A marker ahead of this node's view is news. The head is read after it, so a head that does not reach it is a fault.
+        self.journal.refresh().await?;
+        if !shadow::is_ours(&found, &self.journal.past().await?).await? {
+            return Err(Other::Lost);
         }
-        match self.checkpoint_holds(place).await {
-            Ok(()) => followed,
-            Err(other) => other,
-        }
+        place.markers.insert(environment.clone(), found);
+        Ok(Brought::News)
     }
 
     /// Checks the checkpoint beside the index, if it differs from the last one seen.
-    async fn checkpoint_holds(&self, place: &mut Place) -> Result<(), Followed> {
+    async fn checkpoint_holds(&self, place: &mut Place) -> Result<(), Other> {
         match self.live.load_checkpoint().await? {
             Found::Missing => place.checkpoint = None,
             Found::At(text) if place.checkpoint.as_ref() == Some(&text) => {}
             Found::At(text) => {
                 if shadow::checkpoint(&text, &self.journal.past().await?).await?.is_some() {
-                    return Err(Followed::Lost);
+                    // Another node may have signed it.
+                    self.journal.refresh().await?;
+                    if shadow::checkpoint(&text, &self.journal.past().await?).await?.is_some() {
+                        return Err(Other::Lost);
+                    }
                 }
                 place.checkpoint = Some(text);
             }
-            Found::Strange(_) => return Err(Followed::Lost),
+            Found::Strange(_) => return Err(Other::Lost),
         }
         Ok(())
     }
 
-    /// Renews the marker's time in every environment.
-    async fn renew(&self, marker: &Marker) -> Followed {
-        let marker = Marker { time: self.clock.now(), ..marker.clone() };
-        for environment in self.environments() {
-            if let Some(other) = other(self.live.renew(&environment, &marker).await) {
-                return other;
-            }
-        }
-        Followed::At(marker)
-    }
-
-    /// Applies the cuts of the changes since `last`, in order.
-    async fn advance(&self, last: &Marker, view: &View) -> Followed {
-        // An index that is behind all remembered cuts is rebuilt.
-        let Some(changed) = view.state.recent_cuts.behind(last.index) else { return Followed::Lost };
-        let changed: Vec<&Cut> = changed.collect();
-        let Some(marker) = self.marker(view) else { return Followed::Lost };
-        for environment in self.environments() {
-            let cuts = changed.iter().filter(|cut| cut.environment == environment).map(|cut| (*cut).clone()).collect();
-            let update = Update { environment, prior: last.clone(), marker: marker.clone(), cuts };
-            if let Some(other) = other(self.live.apply(&update).await) {
-                return other;
-            }
-        }
-        Followed::At(marker)
-    }
-
-    /// Stores the newest checkpoint beside the index.
+    /// Stores the newest checkpoint beside the index, in place of the one that was found to be older.
     ///
     /// It is an anchor that does not roll back with a restored copy of the journal's own machine. If it cannot be stored now, the
     /// next try stores it. The file beside the configuration is the first anchor.
-    async fn keep_checkpoint(&self, place: &mut Place) {
+    async fn keep_checkpoint(&self, place: &mut Place, marker: &Marker) {
         let Ok((epoch, note)) = self.journal.checkpoint_to_keep() else { return };
         let text = format!("{epoch}\n{note}");
-        if self.live.store_checkpoint(&text).await.is_ok() {
+        if let Ok(true) = self.live.store_checkpoint(&text, place.checkpoint.as_deref()).await {
             place.checkpoint = Some(text);
+            place.stored = Some((marker.epoch, marker.index));
         }
     }
 
-    /// Rebuilds the index from the journal, unless it holds values that this journal did not write.
-    async fn adopt(&self) -> Followed {
-        match self.compared().await {
-            Ok(wrong) if wrong.is_empty() => {}
-            Ok(wrong) => return Followed::Wrong(wrong),
-            Err(other) => return other,
-        }
+    /// Rebuilds environments from the journal, unless the index holds values that this journal did not write.
+    ///
+    /// Where another node is rebuilding, or left something newer, this one follows it.
+    async fn adopt(&self, place: &mut Place) -> Result<(), Other> {
+        let contents = self.compared().await?;
         let view = self.journal.view();
-        let Some(marker) = self.marker(&view) else { return Followed::Unread };
-        let snapshot = Snapshot { marker: marker.clone(), environments: self.environments(), cuts: all(&view.state) };
-        match self.live.rebuild(&snapshot).await {
-            Ok(()) => {
-                self.follower.rebuilt.fetch_add(1, Ordering::Relaxed);
-                Followed::At(marker)
-            }
-            Err(cause) => Followed::Away(cause),
+        let marker = self.marker(&view).ok_or(Other::Unread)?;
+        let mut cuts: BTreeMap<EnvironmentName, Vec<Cut>> = BTreeMap::new();
+        for cut in all(&view.state) {
+            cuts.entry(cut.environment.clone()).or_default().push(cut);
         }
+        let mut waits = false;
+        for environment in self.environments() {
+            if place.markers.contains_key(&environment) {
+                continue;
+            }
+            if place.held.contains(&environment)
+                && let Some(found) = contents.marker(&environment)
+                && shadow::is_ours(found, &self.journal.past().await?).await?
+            {
+                place.markers.insert(environment, found.clone());
+                continue;
+            }
+            let cuts = cuts.remove(&environment).unwrap_or_default();
+            match self.live.rebuild(&Snapshot { environment: environment.clone(), marker: marker.clone(), cuts }).await? {
+                Rebuilt::Done => {
+                    self.follower.rebuilt.fetch_add(1, Ordering::Relaxed);
+                    place.markers.insert(environment, marker.clone());
+                }
+                Rebuilt::Held | Rebuilt::Newer => {
+                    place.held.insert(environment);
+                    waits = true;
+                }
+            }
+        }
+        if waits { Err(Other::Held) } else { Ok(()) }
     }
 
-    /// Finds the values in the index that this journal did not write.
+    /// Reads the index, and finds the values in it that this journal did not write.
     ///
     /// A value ahead of this node's view may be news. So the head is read again before such a value counts as a fault.
-    async fn compared(&self) -> Result<Vec<Wrong>, Followed> {
+    async fn compared(&self) -> Result<Contents, Other> {
         let contents = shadow::read(&self.live, &self.environments()).await?;
-        let wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
-        if !wrong.iter().any(Wrong::is_ahead) {
-            return Ok(wrong);
+        let mut wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
+        if wrong.iter().any(Wrong::is_ahead) {
+            self.journal.refresh().await?;
+            wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
+            if let Some(loss) = wrong.iter().find_map(Wrong::loss) {
+                self.journal.stop_lost(loss.clone()).await;
+            }
         }
-        self.journal.refresh().await?;
-        let wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
-        if let Some(loss) = wrong.iter().find_map(Wrong::loss) {
-            self.journal.stop_lost(loss.clone()).await;
-        }
-        Ok(wrong)
+        if wrong.is_empty() { Ok(contents) } else { Err(Other::Wrong(wrong)) }
     }
 
     fn marker(&self, view: &View) -> Option<Marker> {
@@ -316,35 +405,36 @@ impl Broker {
     }
 }
 
-/// The outcome of one step.
-enum Followed {
-    At(Marker),
+/// Where an environment was brought.
+#[derive(Eq, PartialEq)]
+enum Brought {
+    /// To the head of this node's view.
+    There,
+    /// Another node is further, or was: the view is newer now.
+    News,
+}
+
+/// Anything but an index that is complete.
+enum Other {
     /// The index is not as the last step left it.
     ///
     /// The next step reads it as at a start, which finds everything that is wrong.
     Lost,
+    /// Another node is putting it in order.
+    Held,
     Away(Away),
     Unread,
     Wrong(Vec<Wrong>),
 }
 
-impl From<Away> for Followed {
+impl From<Away> for Other {
     fn from(cause: Away) -> Self {
         Self::Away(cause)
     }
 }
 
-impl From<Unavailable> for Followed {
+impl From<Unavailable> for Other {
     fn from(_: Unavailable) -> Self {
         Self::Unread
-    }
-}
-
-/// The outcome of a failed call; `None` if it succeeded.
-fn other(applied: Result<Applied, Away>) -> Option<Followed> {
-    match applied {
-        Ok(Applied::Done | Applied::AlreadyThere) => None,
-        Ok(Applied::Behind | Applied::Ahead(_) | Applied::Strange(_)) => Some(Followed::Lost),
-        Err(cause) => Some(Followed::Away(cause)),
     }
 }

@@ -25,7 +25,12 @@ impl Broker {
         if found.claims.exp <= self.now() || found.claims.env != *environment {
             return Ok(None);
         }
-        if self.is_cut(&found).await? { Ok(None) } else { Ok(Some(found)) }
+        if self.is_cut(&found).await? {
+            return Ok(None);
+        }
+        // What was asked first is asked again after the last answer of a store: it may have been a long wait.
+        self.ensure_live()?;
+        Ok(Some(found))
     }
 
     /// Returns a token that one of `environment`'s keys signed and that is on record there, living or not.

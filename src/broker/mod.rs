@@ -13,6 +13,8 @@ pub mod certificate_status;
 mod change;
 pub mod compiling;
 pub mod counting;
+mod cursor;
+mod cursors;
 mod dates;
 pub mod delivery;
 pub mod desk;
@@ -20,6 +22,7 @@ pub mod directory;
 mod dossier;
 pub mod drift;
 pub mod effect;
+mod effect_times;
 mod effects;
 pub mod elevation;
 pub mod elevation_view;
@@ -180,11 +183,11 @@ impl Broker {
         self.journal.now()
     }
 
-    /// Refuses while the time cannot be believed.
+    /// Refuses while the time cannot be believed, or the lease of this node has run out.
     ///
-    /// Nothing is then minted, recorded or called active (ABUSE L-10).
+    /// Nothing is then minted, recorded or called active (ABUSE L-10). It is asked first, and again before an answer leaves.
     pub fn ensure_steady(&self) -> Result<(), Refused> {
-        self.journal.ensure_steady().map_err(|fault| busy(fault.reason()))
+        self.journal.ensure_steady().and_then(|()| self.journal.ensure_leased()).map_err(|fault| busy(fault.reason()))
     }
 
     /// Refuses as [`Self::ensure_steady`] does, and while the live index may be incomplete.

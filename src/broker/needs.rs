@@ -8,7 +8,7 @@ use super::failure::busy;
 use super::follow::Standing;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
-use crate::journal::StopReason;
+use crate::journal::{Leased, StopReason};
 
 /// A need of a node that mints.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +41,7 @@ impl Broker {
         match need {
             Need::Journal => {
                 let health = self.journal.health();
-                health.writable && health.stopped.is_none()
+                health.writable && health.stopped.is_none() && health.leased != Leased::Lost
             }
             Need::Clock => self.journal.ensure_steady().is_ok(),
             Need::LiveIndex => self.follower.is_live(self.clock.now()),
@@ -52,7 +52,8 @@ impl Broker {
     ///
     /// A journal that is held up still answers the requests that it has accepted, so no exchange asks this.
     pub fn is_ready_by(&self, need: Need) -> bool {
-        self.has(need) && !(need == Need::Journal && self.journal.health().held_up)
+        let health = || self.journal.health();
+        self.has(need) && (need != Need::Journal || (!health().held_up && health().leased == Leased::Held))
     }
 
     /// Says, for operators, what is wrong with a need that is not met, and what to do.
@@ -75,8 +76,17 @@ impl Broker {
                      put back from an older copy, or forked; stop this node and put the newest journal and its anchor back, or, where they \
                      are lost, see `carnet journal reopen --help`"
                 ),
-                Some(StopReason::OutcomeUnknown) => {
-                    "a commit was neither confirmed nor denied; look at the disk, and start this node again".to_owned()
+                Some(StopReason::Superseded) => {
+                    "another instance has taken the id of this node; give each node an id of its own ([node] id)".to_owned()
+                }
+                None if health.leased == Leased::Lost => {
+                    "the lease of this node has run out: its database does not answer; it is tried again four times a second".to_owned()
+                }
+                None if health.leased == Leased::Late => {
+                    "its database did not answer the renewal of its lease for two seconds".to_owned()
+                }
+                None if health.unsettled => {
+                    "a commit was neither confirmed nor denied; it is settled as soon as its store answers".to_owned()
                 }
                 None if health.held_up => "its disk has not answered for most of a second; look at the disk".to_owned(),
                 None => "its disk takes no writes (full, or read-only); it is tried again each second".to_owned(),
@@ -95,7 +105,7 @@ impl Broker {
 
     /// Refuses to make a certificate of our own while the time or the journal cannot be believed.
     pub(super) fn ensure_believed(&self) -> Result<(), &'static Reason> {
-        self.journal.ensure_steady().map_err(|fault| fault.reason())?;
+        self.journal.ensure_steady().and_then(|()| self.journal.ensure_leased()).map_err(|fault| fault.reason())?;
         if self.journal.health().stopped.is_some() { Err(&reason::JOURNAL_STOPPED) } else { Ok(()) }
     }
 

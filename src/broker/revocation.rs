@@ -2,7 +2,7 @@
 //!
 //! A revocation acts at once and takes one person. To lift one takes an approval. Tokens that were cut stay cut.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +85,9 @@ impl Cut {
     }
 }
 
-/// How long an acknowledgement waits for the live index.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
+/// How long an acknowledgement waits for the live index and for every other node, and how often it looks.
+const EFFECT_WITHIN: Duration = Duration::from_secs(5);
+const EFFECT_EVERY: Duration = Duration::from_millis(25);
 
 /// A cut on record, which is not acknowledged before [`Broker::confirm`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -172,17 +173,27 @@ impl Broker {
         }
     }
 
-    /// Waits until every reader of the live index is certain to refuse the tokens that were cut.
+    /// Waits until the live index has the cut, and every other node that lives has followed the log so far.
+    ///
+    /// Then each reader of the index and each node refuses the tokens that were cut. The cut holds all the same where the wait is too long.
     pub async fn confirm(&self, done: Unconfirmed) -> Result<(), Denied> {
         if done.of_key {
             // By the state alone, a key that was cut signs nothing. Its unsealed half is dropped as well (ABUSE R-18).
             self.reload_ring().await.map_err(|_| away())?;
         }
-        if self.follower.reached(done.index, ACKNOWLEDGE_WITHIN).await {
-            Ok(())
-        } else {
-            Err(Refused::unknown(&reason::REVOCATION_PENDING).into())
+        let begun = Instant::now();
+        let pending = || Denied::from(Refused::unknown(&reason::REVOCATION_PENDING));
+        if !self.follower.reached(done.index, EFFECT_WITHIN).await {
+            return Err(pending());
         }
+        while !matches!(self.journal.is_followed(done.index).await, Ok(true)) {
+            if begun.elapsed() > EFFECT_WITHIN {
+                return Err(pending());
+            }
+            tokio::time::sleep(EFFECT_EVERY).await;
+        }
+        self.follower.effects.add(begun.elapsed());
+        Ok(())
     }
 
     /// Opens the approval to lift a revocation. One `security` who did not revoke must approve.

@@ -147,6 +147,14 @@ impl Broker {
         self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
     }
 
+    /// Opens every key of the journal that this node has not opened yet, as another node may have made it.
+    pub(crate) async fn take_up_keys(&self) -> Result<(), Failure> {
+        if !self.issuance.is_complete(&self.journal.view().state) {
+            self.reload_ring().await?;
+        }
+        self.load_authorities().await
+    }
+
     pub(crate) async fn reload_ring(&self) -> Result<(), Failure> {
         let view = self.journal.view();
         self.issuance.load(&self.journal, &view.state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))

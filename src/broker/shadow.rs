@@ -17,6 +17,16 @@ pub struct Contents {
     checkpoint: Found<String>,
 }
 
+impl Contents {
+    /// The marker of an environment, if it has the form of ours.
+    pub fn marker(&self, environment: &EnvironmentName) -> Option<&Marker> {
+        self.markers.iter().find_map(|(of, found)| match found {
+            Found::At(marker) if of == environment => Some(marker),
+            Found::At(_) | Found::Missing | Found::Strange(_) => None,
+        })
+    }
+}
+
 /// A value of the live index that this journal did not write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Wrong {
@@ -138,6 +148,14 @@ pub async fn checkpoint(text: &str, past: &Past) -> Result<Option<Wrong>, Unavai
     wrong(seen, true, loss)
 }
 
+/// Tells whether a node of this log, in its present epoch, wrote the marker.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn is_ours(found: &Marker, past: &Past) -> Result<bool, Unavailable> {
+    Ok(found.epoch == past.epoch() && past.root(found.index.saturating_add(1)).await? == Some(found.root))
+}
+
 async fn marker(environment: &EnvironmentName, found: &Marker, past: &Past) -> Result<Option<Wrong>, Unavailable> {
     let wrong = |seen: String| {
         let end = past.size().saturating_sub(1);
@@ -151,8 +169,5 @@ async fn marker(environment: &EnvironmentName, found: &Marker, past: &Past) -> R
     if found.epoch > past.epoch() || found.index >= past.size() {
         return wrong(at);
     }
-    match past.root(found.index + 1).await? {
-        Some(root) if root == found.root => Ok(None),
-        _ => wrong(format!("{at} with another root")),
-    }
+    if is_ours(found, past).await? { Ok(None) } else { wrong(format!("{at} with another root")) }
 }

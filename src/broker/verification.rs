@@ -91,6 +91,7 @@ impl Broker {
         if let Some(shown) = &asked.token.possession {
             let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
             self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;
+            self.ensure_live()?;
         }
         self.uses.seen.add(&found.entry, asked.scope.to_string(), self.now());
         Ok(found)

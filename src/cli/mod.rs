@@ -23,7 +23,7 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, drift, elevation, environment, evidence, exception, explain, guardrail, login, offboard,
+    approval, can_i, directory, drift, elevation, environment, evidence, exception, explain, guardrail, login, nodes, offboard,
     partner, probe, records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
@@ -213,6 +213,9 @@ enum Command {
     /// List receivers of events and their progress; replay events
     #[command(subcommand, before_help = "Examples:\n  carnet webhook list\n  carnet webhook replay siem --from 4711")]
     Webhook(webhook::Webhook),
+    /// List the nodes that share the journal, and how far each is
+    #[command(before_help = "Examples:\n  carnet nodes\n  carnet nodes -o json")]
+    Nodes,
     /// Sign in at the company's identity provider, in the browser
     #[command(
         before_help = "Examples:\n  carnet login --server https://carnet.acme.example --issuer https://idp.acme.example --client-id carnet-cli\n  carnet login --no-browser --issuer https://idp.acme.example --client-id carnet-cli"
@@ -338,6 +341,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,
         Command::Webhook(verb) => webhook::run(verb, reach).await,
+        Command::Nodes => nodes::run(reach).await,
         Command::Login(args) => login::run(*args, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,
         Command::Agent(args) => agent::run(*args, reach, format).await,

@@ -1,8 +1,7 @@
 //! `carnet.toml`, as docs/reference/configuration.md describes it.
 //!
 //! Unknown keys are refused, and all faults are reported at once. Enter through [`load`]. A [`Config`] has names, numbers and
-//! paths. Its only secret can be a password in the Redis URL, which is never printed. Tests build the sections as plain literals.
-//! Files with passwords are named here, and read by `serve`.
+//! paths. It holds no secret: files with passwords are named here, and read by `serve`. Tests build the sections as plain literals.
 //!
 //! The contents of the files are checked elsewhere: the KEK's size and mode by the key loader, certificates by `server::tls`.
 
@@ -15,10 +14,10 @@ mod listen;
 mod mail;
 mod node;
 mod postgres;
+mod redis;
 mod section;
 mod signals;
 mod staff;
-mod store;
 mod tickets;
 mod url;
 mod webhooks;
@@ -38,9 +37,9 @@ pub use listen::{ListenSection, TlsFiles};
 pub use mail::{MailSection, MailServer, MailTls};
 pub use node::NodeSection;
 pub use postgres::PostgresUrl;
+pub use redis::{RedisSection, RedisServers, RedisUrl};
 pub use signals::SignalSection;
 pub use staff::{OutboundSection, StaffSection};
-pub use store::{RedisSection, RedisUrl};
 pub use tickets::TicketSection;
 pub use url::Origin;
 pub use webhooks::WebhookSection;
@@ -140,7 +139,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         let fix = "add [redis] with url = \"redis://HOST:6379/0\"";
         faults.add(("redis", None), "the section is missing: nodes that share a journal need one live index", fix);
     }
-    let redis = store::redis(redis, faults);
+    let redis = redis::redis(redis, folder, faults);
     let keys = root.section("keys", faults);
     let keys = keys_section(keys, folder, faults);
     let staff = root.section("staff", faults);

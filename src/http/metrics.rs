@@ -115,6 +115,7 @@ pub struct Metrics {
     registry: Registry,
     exchanges: Family<ExchangeLabels, Counter>,
     exchange_duration: Histogram,
+    revocation_effect: Histogram,
     issued: Family<IssuedLabels, Counter>,
     refusals: Family<ReasonLabels, Counter>,
     issuers: Family<ResultLabels, Gauge>,
@@ -148,6 +149,8 @@ impl Metrics {
             exchanges: Family::default(),
             // 50 µs … 3.3 s.
             exchange_duration: Histogram::new(exponential_buckets(0.000_05, 2.0, 17)),
+            // 1 ms … 8.2 s.
+            revocation_effect: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             issued: Family::default(),
             refusals: Family::default(),
             issuers: Family::default(),
@@ -170,6 +173,11 @@ impl Metrics {
     fn register(&mut self, version: &'static str) {
         let registry = &mut self.registry;
         registry.register("exchanges", "Token requests, by outcome", self.exchanges.clone());
+        registry.register(
+            "revocation_effect_seconds",
+            "From the record of a revocation until every live node and the live index have it",
+            self.revocation_effect.clone(),
+        );
         registry.register(
             "exchange_duration_seconds",
             "From the request's head to the answer of the token endpoint",
@@ -239,6 +247,11 @@ impl Metrics {
         for (gauge, number) in [&self.mail_waiting, &self.mail_failing, &self.mail_nobody].into_iter().zip(gauges) {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Counts how long a revocation took to reach every node and the live index.
+    pub fn revocation_effect(&self, took: Duration) {
+        self.revocation_effect.observe(took.as_secs_f64());
     }
 
     /// Sets the gauge that says if the live revocation index is complete.

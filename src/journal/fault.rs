@@ -15,9 +15,18 @@ pub enum StoreFault {
     /// The store did not do it, is away, or holds what nothing of ours writes.
     #[error(transparent)]
     Failed(Cause),
+    /// The store does not answer now: it is not started yet, is being replaced, or takes no writes.
+    #[error(transparent)]
+    Away(Cause),
     /// The store ended a statement because its time was over.
     #[error(transparent)]
     Late(Cause),
+    /// A table beside the entries, which is read again after another node wrote, is not as a node of ours left it.
+    #[error("the {0} table was changed by another hand")]
+    Foreign(&'static str),
+    /// Another instance has taken the id of this node, and nothing that this one writes counts.
+    #[error("another instance has the id of this node")]
+    Superseded,
 }
 
 /// The error of a driver.
@@ -146,6 +155,13 @@ impl From<ClockFault> for Unavailable {
     }
 }
 
+impl OpenFault {
+    /// Whether the same start may succeed later, without anybody changing anything.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Store(StoreFault::Away(_) | StoreFault::Late(_)))
+    }
+}
+
 impl StoreFault {
     /// The store holds a value that nothing of ours writes.
     pub(super) fn unreadable(what: impl Into<Cause>) -> Self {
@@ -157,7 +173,9 @@ impl From<StoreFault> for Unavailable {
     fn from(fault: StoreFault) -> Self {
         match fault {
             StoreFault::Late(_) => Self::LATE,
-            StoreFault::Failed(cause) => {
+            // The sequencer stops at the one; the renewal of the lease finds the other, and stops the node.
+            StoreFault::Foreign(_) | StoreFault::Superseded => Self::BUSY,
+            StoreFault::Failed(cause) | StoreFault::Away(cause) => {
                 tracing::warn!(fault = %cause, "the journal's database failed");
                 Self::BUSY
             }
@@ -203,6 +221,15 @@ pub enum ClockFault {
         /// The newest entry's.
         head: Timestamp,
     },
+    /// The clock of this node and that of the database of the journal differ, by more than nodes may.
+    #[error(
+        "the wall clock is {} s {} that of the journal's database: set the clocks of node and database right",
+        .ahead.abs(), if *.ahead > 0 { "ahead of" } else { "behind" }
+    )]
+    Apart {
+        /// How far this node's is ahead, in seconds.
+        ahead: i64,
+    },
 }
 
 impl ClockFault {
@@ -242,8 +269,19 @@ pub enum StopReason {
         /// Entries of the journal.
         head: u64,
     },
-    /// A commit was neither confirmed nor denied, and the head could not be read again.
-    OutcomeUnknown,
+    /// Another instance has taken the id of this node.
+    Superseded,
+}
+
+/// The lease of a node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leased {
+    /// It holds, or none is needed.
+    Held,
+    /// It holds, and the last renewal was not answered for two seconds.
+    Late,
+    /// It has run out.
+    Lost,
 }
 
 /// How the journal is.
@@ -259,6 +297,10 @@ pub struct Health {
     pub commits: u64,
     /// The time that they took, all together.
     pub commit_time: std::time::Duration,
+    /// A commit was neither confirmed nor denied yet. Everything is refused until it is settled.
+    pub unsettled: bool,
+    /// The lease of this node on its database, where it shares the journal with others.
+    pub leased: Leased,
     /// Why the node's clock cannot be believed, while it cannot (ABUSE L-10).
     pub clock: Option<ClockFault>,
     /// Set once, for good.

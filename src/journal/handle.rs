@@ -11,6 +11,7 @@ use super::archive::segment::Shelf;
 use super::fault::{Health, Loss, RecordFault, Unavailable};
 use super::key::kek::{BlobName, SealedBlob, SealingKey};
 use super::key::signers::Signers;
+use super::members::Members;
 use super::scratch::Scratch;
 use super::sequencer::queue::{Again, ChangeOutcome, ChangeRequest, Item, Placed, Work};
 use super::sequencer::refusals::RefusalNote;
@@ -110,6 +111,7 @@ pub struct Journal {
     uses: UsesKey,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
+    members: Arc<Members>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
     _scratch: Option<Arc<Scratch>>,
@@ -129,6 +131,8 @@ pub(super) struct Parts {
     pub uses: UsesKey,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
+    /// The nodes that share the journal.
+    pub members: Arc<Members>,
     pub task: JoinHandle<()>,
     pub scratch: Option<Scratch>,
 }
@@ -148,6 +152,7 @@ impl Journal {
             uses: parts.uses,
             origin: parts.origin.into(),
             entropy: parts.entropy,
+            members: parts.members,
             task: Arc::new(Mutex::new(Some(parts.task))),
             _scratch: parts.scratch.map(Arc::new),
         }
@@ -186,6 +191,7 @@ impl Journal {
         again: Again,
     ) -> Result<Recorded<Box<Grant>>, RecordFault> {
         self.shared.running()?;
+        self.shared.settled()?;
         self.shared.steady()?;
         let (answer, outcome) = oneshot::channel();
         // A full queue means a store that does not keep up: say so at once instead of letting callers pile up (ABUSE L-07).
@@ -207,6 +213,7 @@ impl Journal {
     ) -> Result<Result<Committed, E>, Unavailable> {
         for _ in 0..ROUNDS {
             self.shared.running()?;
+            self.shared.settled()?;
             let view = self.view();
             let proposal = match propose(&view.state, self.now()) {
                 Ok(proposal) => proposal,
@@ -291,33 +298,6 @@ impl Journal {
         Ok(self.reader.changes(from).await?)
     }
 
-    /// The state at a point of the past.
-    pub async fn state_at(&self, at: At) -> Result<State, Unavailable> {
-        self.shared.running()?;
-        let size = match at {
-            At::Index(index) => index.saturating_add(1),
-            At::Time(time) => self.reader.count_until(time, &self.view()).await?,
-        };
-        let mut state = State::default();
-        let mut from = 0;
-        loop {
-            let changes = self.reader.changes(from).await?;
-            let Some(last) = changes.last().map(|entry| entry.index) else { return Ok(state) };
-            // A past is folded change by change, each time that somebody asks: not on a thread that serves.
-            let folded = tokio::task::spawn_blocking(move || {
-                for entry in changes.iter().take_while(|entry| entry.index < size) {
-                    state.apply(entry.index, entry.time, &entry.change);
-                }
-                state
-            });
-            state = folded.await.map_err(|_| Unavailable::BUSY)?;
-            if last >= size {
-                return Ok(state);
-            }
-            from = last + 1;
-        }
-    }
-
     /// The texts of these digests; erased ones are missing.
     pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, Unavailable> {
         Ok(self.reader.texts(digests).await?)
@@ -351,10 +331,12 @@ impl Journal {
 
     /// Writes what waits, anchors it, and closes the database. Later calls are refused.
     pub async fn close(&self) {
+        self.shared.close();
         let (answer, closed) = oneshot::channel();
         if self.queue.send(Work::Close(answer)).await.is_ok() {
             let _done = closed.await;
         }
+        self.give_lease_back().await;
         // The journal is closed: a fault changes nothing for the caller.
         let _closed = self.reader.close().await;
     }
@@ -392,6 +374,14 @@ impl Journal {
         &self.shared
     }
 
+    pub(super) fn shared_arc(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
     pub(super) fn origin(&self) -> &str {
         &self.origin
     }
@@ -410,6 +400,11 @@ impl Journal {
 
     pub(super) fn uses_key(&self) -> &UsesKey {
         &self.uses
+    }
+
+    /// An id that nobody can guess.
+    pub(super) fn fresh_id(&self) -> String {
+        self.entropy.identifier()
     }
 
     pub(super) fn entropy(&self) -> &dyn Entropy {

@@ -45,10 +45,13 @@ pub async fn load(reader: &Reader, key: &MacKey, tables: Checked) -> Result<Load
         let summed = snapshot.check_sums(&key.sums, &head, tables).await?;
         Loaded { head, tree: Tree::default(), state: State::default(), summed }
     } else {
-        let newest = newest(&mut *snapshot, &head, key).await?;
+        let (newest, is_change) = newest(&mut *snapshot, &head, key).await?;
         let (mut state, last) = fold(&mut *snapshot, key).await?;
-        // The newest batch's MAC says which change was the last: none was added behind it or taken out before it.
-        let is_change = last == Some(newest.first) && newest.size_after == newest.first + 1;
+        // The newest batch's MAC says which change was the last: none was added behind it or taken out before it. Whether it is one itself
+        // its bytes say, and not the kind of its row.
+        if is_change != (last == Some(newest.first)) {
+            return Err(inconsistent(newest.first, "the row's kind is not that of its entry"));
+        }
         if last != head.last_change || !(is_change || newest.prior_change == last) {
             let index = newest.prior_change.max(last).unwrap_or(0);
             return Err(inconsistent(index, "the last change is not the one that the newest batch follows"));
@@ -83,8 +86,8 @@ pub async fn head(snapshot: &mut dyn Snapshot) -> Result<Head, OpenFault> {
     Ok(head)
 }
 
-/// The newest batch, if it is ours and ends where the head says.
-async fn newest(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey) -> Result<StoredBatch, OpenFault> {
+/// The newest batch, if it is ours and ends where the head says, and whether it is a change: then it has that entry alone.
+async fn newest(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey) -> Result<(StoredBatch, bool), OpenFault> {
     let batch = snapshot.newest_batch().await?.ok_or_else(|| inconsistent(0, "there is no batch"))?;
     let rows = snapshot.entries(batch.first).await?;
     let mut leaves = Vec::with_capacity(rows.len());
@@ -98,7 +101,11 @@ async fn newest(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey) -> Resul
         return Err(inconsistent(batch.size_after.min(head.size), "the newest batch does not end at the head"));
     }
     verify(&batch, key, &leaves)?;
-    Ok(batch)
+    let is_change = match &rows[..] {
+        [alone] => matches!(Entry::parse(&alone.body), Ok(Entry::Change(_))),
+        _ => false,
+    };
+    Ok((batch, is_change))
 }
 
 /// Said of a change after which [`may_begin`] says no.

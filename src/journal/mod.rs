@@ -10,8 +10,8 @@
 //! for a token whose cause was revoked by an entry before it: what has not seen the last change is decided again while the
 //! batch holds the head.
 //!
-//! **A late or lost answer.** A commit that fails is settled by reading the head again, so no caller is told a guess. If the head
-//! cannot be read either, the journal stops ([`Health::stopped`]) and everything is refused. A caller that went away, or a process
+//! **A late or lost answer.** A commit that fails is settled by reading the log again, so no caller is told a guess. While it
+//! cannot be read either, everything is refused ([`Health::unsettled`]), and it is asked again. A caller that went away, or a process
 //! that was killed, may leave a recorded token that never left: harmless; the reverse cannot be.
 //!
 //! **Who retries.** `record`: the partner, after a 503. `change`: the journal itself, whenever another change came first. A full
@@ -51,9 +51,12 @@ pub(crate) mod file;
 mod handle;
 mod issued_to;
 pub mod key;
+mod lease;
 mod living;
 mod load;
+mod members;
 mod migrate;
+mod nodes;
 mod open;
 mod past;
 mod people;
@@ -77,12 +80,13 @@ pub use evidence::{
     Progress, Report, SILENT, Tail, VerifyFault, bundle, changes, export, exported_changes, leads_to_verifier_key,
     prove_offline, verifier_key, verify_database, verify_export,
 };
-pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+pub use fault::{ClockFault, Health, Leased, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use key::kek::{BlobName, Kek, SealedBlob};
 pub use key::signers::HANDOVER;
 pub use living::Ended;
 pub use migrate::{MigrateFault, Moved, Place, migrate};
+pub use nodes::{JoinFault, NodeSettings};
 pub use open::{Outside, examine};
 pub use past::{Compared, Past};
 pub use people::PeopleFault;
@@ -92,6 +96,7 @@ pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+pub use store::nodes::{Cursor, KnownNode};
 pub use store::people::Known as KnownPeople;
 pub use store::query::{Query, StoredEntry};
 pub use store::row::IssuedPlace;

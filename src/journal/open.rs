@@ -15,6 +15,7 @@ use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
+use super::members::Members;
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
 use super::sequencer::Sequencer;
@@ -29,7 +30,7 @@ use super::store::snapshot::Checked;
 use super::store::uses::UsesKey;
 use super::store::write::Write;
 use super::tree::merkle::Subtree;
-use super::tree::note::SignerKey;
+use super::tree::note::{Kept, SignerKey};
 use crate::domain::log::change::Change;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
@@ -105,7 +106,8 @@ pub(super) async fn start(
     // A database that is gone while its anchor is there was not there for the first time.
     let may_create = settings.create && matches!(start, Start::Open) && !anchor.as_ref().is_some_and(Anchor::exists);
     let key = MacKey::of(kek);
-    let Opened { mut writer, reader, shelf, scratch } = place::open(settings, may_create, &key.sums, &*outside.entropy).await?;
+    let Opened { mut writer, reader, shelf, nodes, scratch } =
+        place::open(settings, may_create, &key.sums, &*outside.entropy).await?;
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
     let lost = lost(anchor.as_ref(), start)?;
@@ -124,7 +126,9 @@ pub(super) async fn start(
         start.may_open(loaded.state.moved.as_deref())?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         if !matches!(start, Start::Reopen(_)) {
-            holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
+            let is_new = anchored.is_none() && is_newcomer(settings).await?;
+            let is_shared = nodes.is_some();
+            holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, &reader, &loaded).await?;
         }
         signers
     };
@@ -210,6 +214,7 @@ pub(super) async fn start(
         uses,
         origin,
         entropy,
+        members: Members::of(nodes),
         task,
         scratch,
     }))
@@ -237,7 +242,9 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     suits(settings, &loaded)?;
     Start::Open.may_open(loaded.state.moved.as_deref())?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
-    holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
+    let is_new = anchored.is_none() && is_newcomer(settings).await?;
+    let is_shared = place::nodes(settings).is_some();
+    holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, &reader, &loaded).await?;
     if !loaded.summed {
         let mut snapshot = reader.snapshot().await?;
         evidence::proves_beside((&mut *snapshot, &shelf), &key).await?;
@@ -381,19 +388,30 @@ fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
     if loaded.state.origin == settings.origin { Ok(()) } else { Err(origin_fault(settings, &loaded.state.origin)) }
 }
 
+/// Whether this is a node that the journal does not know yet. One that it knows has an anchor, or lost it.
+async fn is_newcomer(settings: &Settings) -> Result<bool, OpenFault> {
+    let (Some(mut nodes), Some(id)) = (place::nodes(settings), &settings.node) else { return Ok(false) };
+    Ok(!nodes.all().await?.iter().any(|known| known.id == *id))
+}
+
 /// Whether the head extends the anchored checkpoint.
 async fn holds(
     (anchor, note): (Option<&Anchor>, Option<String>),
+    is_shared: bool,
     signers: &Signers,
     reader: &Reader,
     loaded: &Loaded,
 ) -> Result<(), OpenFault> {
     let Some(anchor) = anchor else { return Ok(()) };
-    let Some(checkpoint) = note.map(|note| anchor.counts(&note, signers)).transpose()? else {
+    let Some(Kept { checkpoint, epoch }) = note.map(|note| anchor.counts(&note, signers)).transpose()? else {
         // A journal that was killed between its first entry and its first anchor has no past to lose.
         let newborn = loaded.head.size == 1;
         return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };
     };
+    // An operator reopened the log at another node, and accepted it as it was then.
+    if is_shared && checkpoint.origin == loaded.state.origin && epoch.is_some_and(|epoch| epoch < loaded.state.epoch) {
+        return Ok(());
+    }
     let rollback = OpenFault::Rollback { anchored: checkpoint.size, head: loaded.head.size };
     if checkpoint.origin != loaded.state.origin || checkpoint.size > loaded.head.size {
         return Err(rollback);

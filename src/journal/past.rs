@@ -1,4 +1,4 @@
-//! Checkpoints and proofs of an open journal, and the comparison of a log with a kept checkpoint.
+//! The state at a point of the past, checkpoints and proofs of an open journal, and the comparison of a log with a kept checkpoint.
 //!
 //! [`Journal::checkpoint`], [`Journal::prove`] and [`Journal::prove_consistency`] make proofs for others, which `tree::proof` verifies.
 //! [`Past::compare`] judges a checkpoint that comes back: the log extends it, or lost entries.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::fault::Loss;
 use super::fault::Unavailable;
-use super::handle::Journal;
+use super::handle::{At, Journal};
 use super::key::signers::Keys;
 use super::sequencer::view::View;
 use super::store::reader::Reader;
@@ -15,9 +15,37 @@ use super::tree::Tree;
 use super::tree::merkle::{Subtree, consistency_path, inclusion_path};
 use super::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 use super::tree::proof::{Consistency, InclusionProof};
+use crate::domain::state::State;
 use crate::domain::value::digest::Digest;
 
 impl Journal {
+    /// The state at a point of the past.
+    pub async fn state_at(&self, at: At) -> Result<State, Unavailable> {
+        self.running()?;
+        let size = match at {
+            At::Index(index) => index.saturating_add(1),
+            At::Time(time) => self.reader().count_until(time, &self.view()).await?,
+        };
+        let mut state = State::default();
+        let mut from = 0;
+        loop {
+            let changes = self.reader().changes(from).await?;
+            let Some(last) = changes.last().map(|entry| entry.index) else { return Ok(state) };
+            // A past is folded change by change, each time that somebody asks: not on a thread that serves.
+            let folded = tokio::task::spawn_blocking(move || {
+                for entry in changes.iter().take_while(|entry| entry.index < size) {
+                    state.apply(entry.index, entry.time, &entry.change);
+                }
+                state
+            });
+            state = folded.await.map_err(|_| Unavailable::BUSY)?;
+            if last >= size {
+                return Ok(state);
+            }
+            from = last + 1;
+        }
+    }
+
     /// The newest checkpoint as a signed note (C2SP tlog-checkpoint).
     pub fn checkpoint(&self) -> Result<String, Unavailable> {
         let view = self.view();

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::archive::segment::Shelf;
 use super::fault::OpenFault;
 use super::file;
-use super::postgres::{self, PostgresAddress};
+use super::postgres::{self, PostgresAddress, PostgresNodes};
 use super::scratch::Scratch;
 use super::settings::{Location, Settings};
 use super::sqlite;
+use super::store::nodes::Nodes;
 use super::store::reader::Reader;
 use super::store::restore::Restore;
 use super::store::sums::SumKey;
@@ -20,6 +21,8 @@ pub struct Opened {
     pub writer: Box<dyn Write>,
     pub reader: Reader,
     pub shelf: Shelf,
+    /// The nodes that share the journal; none where it is in a file.
+    pub nodes: Option<Box<dyn Nodes>>,
     /// The directory of a temporary journal.
     pub scratch: Option<Scratch>,
 }
@@ -36,7 +39,13 @@ pub async fn open(
             let opened = postgres::open(address, may_create, key).await?;
             let (writer, reader) = opened.ok_or_else(|| missing(address))?;
             let shelf = Shelf::of(segments);
-            return Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf, scratch: None });
+            return Ok(Opened {
+                writer: Box::new(writer),
+                reader: Reader::of(reader),
+                shelf,
+                nodes: nodes(settings),
+                scratch: None,
+            });
         }
         Location::File(path) => (path.clone(), None),
         Location::Temporary => temporary(entropy)?,
@@ -49,7 +58,15 @@ pub async fn open(
         file::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
     }
     let (writer, reader) = sqlite::open(&path, scratch.is_none(), exists, key).await?;
-    Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf: Shelf::of(&path), scratch })
+    Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf: Shelf::of(&path), nodes: None, scratch })
+}
+
+/// The nodes that share the journal; none where it is in a file.
+pub fn nodes(settings: &Settings) -> Option<Box<dyn Nodes>> {
+    match &settings.location {
+        Location::Postgres { address, .. } => Some(Box::new(PostgresNodes::at(PostgresAddress::clone(address)))),
+        Location::File(_) | Location::Temporary => None,
+    }
 }
 
 /// Opens the read side of a store that is there.

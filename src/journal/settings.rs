@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::postgres::PostgresAddress;
 use crate::domain::registry::binding::JwtRule;
 use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::NodeId;
 
 /// The location of the journal.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub struct Settings {
     ///
     /// Without one a restored backup goes unseen.
     pub anchor: Option<PathBuf>,
+    /// As which of several nodes; none where the journal has one.
+    ///
+    /// A node that this journal does not know yet has no anchor, and begins with the log as it is.
+    pub node: Option<NodeId>,
     /// Whether to make a database that does not exist.
     pub create: bool,
 }

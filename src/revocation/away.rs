@@ -13,31 +13,48 @@ pub enum Away {
     /// `OOM`.
     #[error("Redis refuses writes: its memory is full; raise maxmemory, or free some")]
     Full,
-    /// `READONLY`.
+    /// `READONLY`, or a role other than that of a master.
     #[error("Redis refuses writes: it is a read-only replica; name the primary in [redis] url, or promote this one")]
     ReadOnly,
     /// `MISCONF`, `NOREPLICAS`.
     #[error("Redis refuses writes: it can keep none durably; look at its disk, its log and its replicas")]
     NotDurable,
+    /// A certificate that no trusted root signed or that is of another name, or no TLS at all.
+    #[error("Redis' certificate cannot be verified; name its roots in [redis] ca_file, and in the URL a host that it is of")]
+    Untrusted,
     /// `LOADING`, `MASTERDOWN`, `BUSY` and their like.
     #[error("Redis is not ready to answer; look at its log")]
     NotYet,
     /// `NOAUTH`, `WRONGPASS`, `NOPERM`.
-    #[error("Redis does not let this user do it; correct user and password in [redis] url, or its ACL")]
+    #[error(
+        "Redis does not let this user do it; correct the user in [redis] url, [redis] password_file, or its ACL (`carnet doctor --redis-acl`)"
+    )]
     Unauthorised,
+    /// An eviction policy other than `noeviction`, which drops revocations (ABUSE S12).
+    #[error(
+        "Redis' maxmemory-policy is not noeviction: it may drop revocations; redis-cli CONFIG SET maxmemory-policy noeviction, and the same \
+         in its redis.conf"
+    )]
+    Evicts,
     /// Any other error, or an answer of another form.
     #[error("Redis gives an answer that is not expected; look at its version and its log")]
     Unexpected,
 }
 
-/// The store cannot be used as configured.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unusable(pub &'static str);
+/// The longest that an answer may take.
+pub(super) const RESPONSE_TIME: Duration = Duration::from_millis(250);
 
-pub(super) const RESPONSE_TIME: Duration = Duration::from_millis(500);
+/// The longest that a connection may take: address, handshakes, sign-in and role.
+pub(super) const CONNECTION_TIME: Duration = Duration::from_millis(500);
 
-pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(1);
+/// The codes of errors after which the server is looked for anew: it is no master now, or it takes no writes.
+const LEAVE: [&str; 10] =
+    ["ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN"];
+
+/// Whether a connection that gave this error is of no more use.
+pub(super) fn leaves(fault: &RedisError) -> bool {
+    fault.code().is_none_or(|code| LEAVE.contains(&code))
+}
 
 /// The failure that an error of Redis means, by its code.
 pub(super) fn away(fault: &RedisError) -> Away {
@@ -45,7 +62,7 @@ pub(super) fn away(fault: &RedisError) -> Away {
         Some("OOM") => Away::Full,
         Some("READONLY") => Away::ReadOnly,
         Some("MISCONF" | "NOREPLICAS") => Away::NotDurable,
-        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN") => Away::NotYet,
+        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN" | "MOVED" | "ASK") => Away::NotYet,
         Some("NOAUTH" | "NOPERM" | "WRONGPASS") => Away::Unauthorised,
         _ if fault.kind() == ErrorKind::AuthenticationFailed => Away::Unauthorised,
         Some(_) => Away::Unexpected,

@@ -9,20 +9,17 @@
 //! server neither knows nor takes. A caller waits no longer than
 //! [`PATIENCE`] in all, queue included.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::away::away;
 use super::away::{Away, CONNECTION_TIME, RESPONSE_TIME};
-use super::scripts::Scripts;
+use super::link::Link;
 
 /// The longest that a caller waits. After it the store counts as away.
-const PATIENCE: Duration = RESPONSE_TIME.saturating_add(CONNECTION_TIME.checked_div(4).expect("four is not zero"));
+const PATIENCE: Duration = RESPONSE_TIME.saturating_add(CONNECTION_TIME);
 
 /// The most requests that may wait.
 ///
@@ -50,17 +47,13 @@ struct Ask {
 
 type Answer = oneshot::Sender<Result<Value, Away>>;
 
-struct Task {
-    connection: ConnectionManager,
-    /// The scripts that commands may name by their hash.
-    scripts: Arc<Scripts>,
-}
+struct Task(Link);
 
 impl Batcher {
     /// Starts the task.
-    pub fn new(connection: ConnectionManager, scripts: Arc<Scripts>) -> Self {
+    pub fn new(link: Link) -> Self {
         let (batcher, asks) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { connection, scripts }.run(asks));
+        tokio::spawn(Task(link).run(asks));
         Self(batcher)
     }
 
@@ -80,20 +73,14 @@ impl Batcher {
 }
 
 impl Task {
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+    async fn run(self, mut asks: mpsc::Receiver<Ask>) {
         while let Some(first) = asks.recv().await {
             let mut batch = vec![first];
             gather(&mut asks, &mut batch).await;
             // A caller that stopped waiting was refused already, and takes nothing from a bucket.
             batch.retain(|ask| !ask.answer.as_ref().is_some_and(Answer::is_closed));
-            let (mut pipeline, mut waiting) = (Pipeline::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-            for Ask { command, answer } in batch {
-                pipeline.add_command(command);
-                waiting.push(answer);
-            }
-            pipeline.ignore_errors();
-            let outcome = self.send(&pipeline).await.map(Vec::into_iter);
-            let mut answers = outcome;
+            let (commands, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|ask| (ask.command, ask.answer)).unzip();
+            let mut answers = self.0.send(commands).await.map(Vec::into_iter);
             for answer in waiting {
                 let told = answers.as_mut().map_err(|away| *away);
                 let told = told.and_then(|values| values.next().unwrap_or(Err(Away::Unexpected)));
@@ -101,57 +88,6 @@ impl Task {
             }
         }
     }
-
-    /// One round trip, or two if the server does not know a script yet.
-    ///
-    /// A script that is not known has done nothing, so its command is sent once more; the other commands were answered, and keep their
-    /// answers if that fails.
-    async fn send(&mut self, pipeline: &Pipeline) -> Result<Vec<Result<Value, Away>>, Away> {
-        let answers = self.query(pipeline).await?;
-        let is_unknown = |answer: &RedisResult<Value>| answer.as_ref().is_err_and(|fault| fault.code() == Some("NOSCRIPT"));
-        let mut again = Pipeline::new();
-        for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_unknown(answer)) {
-            again.add_command(command.clone());
-        }
-        let mut repeated = if again.is_empty() { Ok(Vec::new().into_iter()) } else { self.send_again(again).await };
-        let told = answers.into_iter().map(|answer| {
-            let answer = if is_unknown(&answer) {
-                repeated.as_mut().map_err(|away| *away)?.next().ok_or(Away::Unexpected)?
-            } else {
-                answer
-            };
-            answer.map_err(|fault| away(&fault))
-        });
-        Ok(told.collect())
-    }
-
-    /// Loads the scripts, and sends commands that the server did not know.
-    async fn send_again(&mut self, mut again: Pipeline) -> Result<std::vec::IntoIter<RedisResult<Value>>, Away> {
-        for script in self.scripts.batched() {
-            let loaded = timeout(RESPONSE_TIME, script.prepare_invoke().load_async(&mut self.connection)).await;
-            let _hash: String = loaded.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
-        }
-        again.ignore_errors();
-        self.query(&again).await.map(Vec::into_iter)
-    }
-
-    /// The answer to each command of a pipeline.
-    async fn query(&mut self, pipeline: &Pipeline) -> Result<Vec<RedisResult<Value>>, Away> {
-        let answered = timeout(RESPONSE_TIME, pipeline.query_async::<Vec<Value>>(&mut self.connection)).await;
-        let answers = answered.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
-        // A batch whose answers do not match its commands would tell one caller what another asked.
-        if answers.len() != pipeline.len() {
-            return Err(Away::Unexpected);
-        }
-        Ok(answers.into_iter().map(Value::extract_error).collect())
-    }
-}
-
-/// A command with room for this many words and bytes; otherwise it grows with each word.
-pub(super) fn command(name: &str, words: usize, bytes: usize) -> Cmd {
-    let mut command = Cmd::with_capacity(words, bytes);
-    command.arg(name);
-    command
 }
 
 /// Collects what is there, and lets other tasks that are ready add to it.

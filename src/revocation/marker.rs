@@ -15,7 +15,9 @@ pub struct Marker {
     pub index: u64,
     /// The journal's root after that change.
     pub root: Digest,
-    /// The time at which a live node last renewed it.
+    /// The time at which a live node last renewed it, by the clock of the store.
+    ///
+    /// Redis takes its own, whatever a caller says.
     pub time: Timestamp,
 }
 
@@ -32,15 +34,26 @@ pub struct Update {
     pub cuts: Vec<Cut>,
 }
 
-/// The whole index, for a rebuild.
+/// The whole index of an environment, for a rebuild.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// The environment.
+    pub environment: EnvironmentName,
     /// The marker afterwards.
     pub marker: Marker,
-    /// The environments, including those without any cut.
-    pub environments: Vec<EnvironmentName>,
-    /// All cuts.
+    /// All its cuts.
     pub cuts: Vec<Cut>,
+}
+
+/// The outcome of a rebuild.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rebuilt {
+    /// It is in place.
+    Done,
+    /// Another process is rebuilding it; this one waits, and follows what that one puts in place.
+    Held,
+    /// What is there is newer than the snapshot, or forked, and stays.
+    Newer,
 }
 
 /// The outcome of an update.

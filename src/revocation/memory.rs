@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::answer::{Admission, Liveness, Shown};
 use super::away::Away;
-use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Update, compare, is_fresh};
+use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Rebuilt, Snapshot, Update, compare, is_fresh};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::recent_cuts::{Cut, CutWhat};
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -52,15 +52,16 @@ impl Memory {
         Ok(self.lock().environments.get(environment).and_then(|shadow| shadow.marker.clone()).into())
     }
 
-    pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
+    pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<Rebuilt, Away> {
         let mut inner = self.lock();
-        inner.environments.clear();
-        for environment in &snapshot.environments {
-            let shadow = inner.environments.entry(environment.clone()).or_default();
-            shadow.marker = Some(snapshot.marker.clone());
-            snapshot.cuts.iter().filter(|cut| cut.environment == *environment).for_each(|cut| shadow.add(cut));
+        let there = inner.environments.get(&snapshot.environment).and_then(|shadow| shadow.marker.as_ref());
+        if matches!(compare(there, there, &snapshot.marker), Applied::Ahead(_)) {
+            return Ok(Rebuilt::Newer);
         }
-        Ok(())
+        let mut shadow = Shadow { marker: Some(snapshot.marker.clone()), ..Shadow::default() };
+        snapshot.cuts.iter().for_each(|cut| shadow.add(cut));
+        inner.environments.insert(snapshot.environment.clone(), shadow);
+        Ok(Rebuilt::Done)
     }
 
     pub(super) async fn apply(&self, update: &Update) -> Result<Applied, Away> {
@@ -130,9 +131,13 @@ impl Memory {
         Ok(if cut { Liveness::Cut } else { Liveness::Live })
     }
 
-    pub(super) async fn store_checkpoint(&self, note: &str) -> Result<(), Away> {
-        self.lock().checkpoint = Some(note.to_owned());
-        Ok(())
+    pub(super) async fn store_checkpoint(&self, note: &str, over: Option<&str>) -> Result<bool, Away> {
+        let mut inner = self.lock();
+        let stores = inner.checkpoint.as_deref() == over;
+        if stores {
+            inner.checkpoint = Some(note.to_owned());
+        }
+        Ok(stores)
     }
 
     pub(super) async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
@@ -143,8 +148,8 @@ impl Memory {
         Ok(())
     }
 
-    pub(super) async fn advice(&self) -> Result<Option<&'static str>, Away> {
-        Ok(None)
+    pub(super) async fn keeps_all(&self) -> Result<(), Away> {
+        Ok(())
     }
 
     /// Empties the store.

@@ -9,27 +9,43 @@
 //!   have done it, so the caller refuses, and repeats only what is idempotent (`apply`, `rebuild`, `renew`, `spend`).
 //! - Nothing here is durable. A store that lost acknowledged writes shows no marker or an older one, and its readers
 //!   get [`Liveness::Unknown`] until it is rebuilt. Lines only move forward.
-//! - Every call ends within 750 ms, including a connection; `rebuild` within 750 ms for each portion of an environment.
+//! - Every call ends within 750 ms, including a connection; `rebuild` and `apply` within 750 ms for each piece of an environment.
+//! - No call keeps the store busy for more than five milliseconds.
 //!
 //! Deliberately not here: any decision. Only this module uses the `redis` crate.
 
+mod acl;
 mod answer;
 mod away;
 mod batcher;
+mod cluster;
+mod command;
+mod dial;
+mod keys;
+mod link;
 mod marker;
 mod memory;
+mod node;
+mod place;
+mod rebuild;
 mod redis;
+mod reply;
+mod route;
 mod scripts;
 
+use std::sync::Arc;
+
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::value::clock::Timestamp;
+use crate::domain::value::clock::{Clock, Timestamp};
 use crate::domain::value::names::{EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Bucket;
 
+pub use self::acl::acl;
 pub use self::answer::{Admission, Liveness, Shown};
-pub use self::away::{Away, Unusable};
-pub use self::marker::{Applied, Found, Marker, STALE_AFTER, Snapshot, Strange, Update};
+pub use self::away::Away;
+pub use self::marker::{Applied, Found, Marker, Rebuilt, STALE_AFTER, Snapshot, Strange, Update};
+pub use self::place::{Address, Place, Servers};
 
 use self::memory::Memory;
 use self::redis::Redis;
@@ -60,9 +76,10 @@ impl Index {
 
     /// An index in Redis.
     ///
-    /// It connects at the first call, so a node starts, not ready, while Redis is away.
-    pub fn redis(url: &str) -> Result<Self, Unusable> {
-        Redis::new(url).map(Self::Redis)
+    /// It connects at the first call, so a node starts, not ready, while Redis is away. `clock` is that of this machine: Redis has its own, and
+    /// the two are compared where a token is called active.
+    pub fn redis(place: Place, clock: Arc<dyn Clock>) -> Self {
+        Self::Redis(Redis::new(place, clock))
     }
 
     /// The marker of an environment, if it has one and its keys have our form.
@@ -70,8 +87,8 @@ impl Index {
         either!(self, store => store.marker(environment).await)
     }
 
-    /// Replaces the whole index, each environment in one step.
-    pub async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
+    /// Replaces the whole index of an environment in one step, unless what is there is newer.
+    pub async fn rebuild(&self, snapshot: &Snapshot) -> Result<Rebuilt, Away> {
         either!(self, store => store.rebuild(snapshot).await)
     }
 
@@ -112,6 +129,8 @@ impl Index {
     }
 
     /// Reads in one round trip if a token with these keys and this entry is cut.
+    ///
+    /// `now` is the time by which this process wrote the marker of an index of its own. For Redis the machine's clock counts.
     pub async fn is_cut(
         &self,
         environment: &EnvironmentName,
@@ -120,12 +139,17 @@ impl Index {
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
-        either!(self, store => store.is_cut(environment, token, keys, entry, now).await)
+        match self {
+            Self::Memory(memory) => memory.is_cut(environment, token, keys, entry, now).await,
+            Self::Redis(redis) => redis.is_cut(environment, token, keys, entry).await,
+        }
     }
 
-    /// Stores the journal's newest checkpoint: an anchor outside the journal's own store.
-    pub async fn store_checkpoint(&self, note: &str) -> Result<(), Away> {
-        either!(self, store => store.store_checkpoint(note).await)
+    /// Stores the journal's newest checkpoint, an anchor outside the journal's own store, in place of the one that was seen.
+    ///
+    /// False if another one is there: another node stored one, which may be newer.
+    pub async fn store_checkpoint(&self, note: &str, over: Option<&str>) -> Result<bool, Away> {
+        either!(self, store => store.store_checkpoint(note, over).await)
     }
 
     /// The newest checkpoint that was stored.
@@ -138,9 +162,9 @@ impl Index {
         either!(self, store => store.ping().await)
     }
 
-    /// Advice to the operator about the store, such as an eviction policy that loses revocations.
-    pub async fn advice(&self) -> Result<Option<&'static str>, Away> {
-        either!(self, store => store.advice().await)
+    /// Makes certain that the store evicts nothing by itself.
+    pub async fn keeps_all(&self) -> Result<(), Away> {
+        either!(self, store => store.keeps_all().await)
     }
 }
 

@@ -9,6 +9,44 @@ use crate::broker::Broker;
 use crate::domain::value::clock::Seconds;
 use crate::http::metrics::Metrics;
 
+/// How often a node looks whether it may begin, or must end, a task of which there may be one.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs a task of which there may be one among the nodes that share a journal, whenever and as long as this node holds the lease for it.
+///
+/// It is dropped wherever it waits, as at the end of the node. What it writes is decided on the newest state, or compares the number of
+/// the lease, so an end that comes late does no harm.
+pub async fn alone<F: Future<Output = ()>>(broker: Broker, task: impl Fn(Broker) -> F) {
+    let changed = async |runs: bool| {
+        while broker.journal.runs().is_some() != runs {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    loop {
+        changed(true).await;
+        tokio::select! {
+            () = task(broker.clone()) => return,
+            () = changed(false) => tracing::info!("another node runs the tasks of which there may be one"),
+        }
+    }
+}
+
+/// Opens the keys that another node has put on record, with each change of them.
+pub async fn own_keys(broker: Broker) {
+    let mut heads = broker.journal.follow();
+    loop {
+        let change = heads.borrow_and_update().index;
+        if broker.take_up_keys().await.is_err() {
+            tracing::warn!("a key that another node made cannot be opened yet; trying again");
+            tokio::time::sleep(SETTLE_EVERY).await;
+            continue;
+        }
+        if heads.wait_for(|head| head.index != change).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// The interval at which due keys of issuers are fetched.
 ///
 /// A change of bindings is looked at at once.
@@ -104,6 +142,7 @@ pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        broker.follower.effects.take().into_iter().for_each(|took| metrics.revocation_effect(took));
         metrics.live_index(broker.follower.is_live(broker.clock.now()));
         let health = broker.journal.health();
         metrics.journal(broker.journal.view().size, health.commits, health.commit_time);

@@ -195,6 +195,8 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
     let password = config.mail.iter().filter_map(|section| section.password_file.as_ref());
     secrets.extend(password.map(|file| ("mail.password_file".to_owned(), file)));
     secrets.extend(config.journal.password_file.iter().map(|file| ("journal.password_file".to_owned(), file)));
+    let password = config.redis.iter().filter_map(|section| section.password_file.as_ref());
+    secrets.extend(password.map(|file| ("redis.password_file".to_owned(), file)));
     secrets.extend(config.tickets.iter().map(|section| ("tickets.token_file".to_owned(), &section.token_file)));
     secrets.extend(config.listen.public_tls.iter().map(|files| ("listen.public_tls.key".to_owned(), &files.key)));
     secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));
@@ -229,7 +231,7 @@ fn files() -> Finding {
 pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     // The index is read first, so that the journal is the later of the two: a running server advances both.
     let environments: Vec<EnvironmentName> = config.environments.keys().cloned().collect();
-    let index = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok());
+    let index = shared_index(config);
     let contents = match &index {
         Some(index) => Some(in_time(shadow::read(index, &environments)).await),
         None => None,
@@ -398,15 +400,21 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
     }
 }
 
+/// The live index that a configuration names in Redis. A URL that cannot be used is a fault of the settings.
+fn shared_index(config: &Config) -> Option<Index> {
+    config.redis.as_ref()?;
+    live_index(config).ok()
+}
+
+/// Checks that Redis evicts nothing. One that does not answer is no fault: a server starts, and waits for it.
+pub async fn keeps_all(config: &Config) -> Option<Finding> {
+    let kept = in_time(shared_index(config)?.keeps_all()).await;
+    kept.err().filter(|away| *away == Away::Evicts).map(|away| Finding { weight: Weight::Fault, ..is_away(away) })
+}
+
 /// Checks over the network that Redis keeps what is written, and that staff can sign in.
 pub async fn outside(config: &Config) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if let Some(index) = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok())
-        && let Ok(Some(advice)) = in_time(index.advice()).await
-    {
-        let fix = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its redis.conf";
-        found.push(Finding::other(Weight::Wrong, "live index", advice, fix).at("redis.url"));
-    }
+    let mut found: Vec<Finding> = keeps_all(config).await.into_iter().collect();
     found.push(staff(config).await);
     found
 }

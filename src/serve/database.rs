@@ -4,7 +4,7 @@ use super::finding::{Finding, Weight};
 use super::gateways::journal_settings;
 use crate::config::{Config, JournalUrl, Replication};
 use crate::domain::value::clock::Seconds;
-use crate::journal::{Defect, Location, PostgresHealth, look_at_postgres};
+use crate::journal::{Defect, Location, PostgresHealth, StoreFault, look_at_postgres};
 
 const NAME: &str = "postgresql";
 const FIELD: &str = "journal.url";
@@ -27,6 +27,11 @@ pub async fn look(config: &Config) -> Vec<Finding> {
         Ok(None) => {
             let detail = format!("{url} answers through a pooler that gives our session to others between two transactions");
             fault(detail, "connect to the server itself, or to a pooler of sessions (PgBouncer: pool_mode = session)")
+        }
+        // A start waits for it.
+        Err(cause @ (StoreFault::Away(_) | StoreFault::Late(_))) => {
+            let fix = "start it, or name hosts in [journal] url of which one takes writes; this node waits for it";
+            vec![Finding::other(Weight::Warning, NAME, cause.to_string(), fix).at(FIELD)]
         }
         Err(cause) => fault(cause.to_string(), "let this user reach the server and its database; see the log of the server"),
     }

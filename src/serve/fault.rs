@@ -11,6 +11,9 @@ pub enum StartFault {
     /// The journal does not open, or does not verify.
     #[error(transparent)]
     Journal(#[from] crate::journal::OpenFault),
+    /// Another node has the id of this one, or the database does not say.
+    #[error(transparent)]
+    Join(#[from] crate::journal::JoinFault),
     /// The client for outbound requests could not be built.
     #[error(transparent)]
     Outbound(#[from] crate::outbound::Unbuildable),

@@ -2,17 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::fault::{StartFault, at};
 use crate::authn::{StaffSettings, tls};
-use crate::config::{Config, JournalUrl};
+use crate::config::{Config, JournalUrl, RedisServers};
 use crate::domain::registry::binding::ClaimPath;
+use crate::domain::value::clock::{Clock, Entropy};
 use crate::domain::value::names::Issuer;
-use crate::journal::{Location, PostgresAddress, PostgresPlace, Settings as JournalSettings};
+use crate::journal::{Journal, Kek, Location, PostgresAddress, PostgresPlace, Settings as JournalSettings};
 use crate::outbound::{Origin, Outbound, OutboundSettings};
-use crate::revocation::Index;
+use crate::revocation::{Address, Index, Place, Servers};
+use crate::server::SystemClock;
 
 /// The settings of the journal that a configuration names.
 ///
@@ -24,6 +27,7 @@ pub fn journal_settings(config: &Config) -> Result<JournalSettings, StartFault> 
         origin: origin(config),
         dev: false,
         anchor: Some(config.folder.join(ANCHOR)),
+        node: Some(config.node.id.clone()),
         create: true,
     })
 }
@@ -84,11 +88,37 @@ pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
     named.unwrap_or_else(|| format!("http://localhost:{}", admin.port()))
 }
 
+/// The live index: in Redis, if there is one.
+///
+/// # Errors
+/// Every fault of the files that its section names.
 pub(super) fn live_index(config: &Config) -> Result<Index, StartFault> {
-    let Some(redis) = &config.redis else { return Ok(Index::in_process()) };
-    Index::redis(redis.url.as_str()).map_err(|fault| {
-        StartFault::Configuration(vec![at("redis.url", fault.to_string(), "write url = \"redis://127.0.0.1:6379/0\"")])
-    })
+    let Some(section) = &config.redis else { return Ok(Index::in_process()) };
+    let mut faults = Vec::new();
+    let mut fault = |key: &str, what: String, fix: &str| faults.push(at(&format!("redis.{key}"), what, fix));
+    let password = section.password_file.as_ref().map(|file| match std::fs::read_to_string(file).map(Zeroizing::new) {
+        Ok(password) if !password.trim().is_empty() => Zeroizing::new(password.trim_end_matches(['\r', '\n']).to_owned()),
+        _ => {
+            fault("password_file", "it holds no password".to_owned(), "write the password into it, and nothing else");
+            Zeroizing::default()
+        }
+    });
+    let tls = section.url.tls.then(|| tls::redis(section.ca_file.as_deref())).transpose().unwrap_or_else(|error| {
+        fault("ca_file", format!("its roots cannot be used: {error}"), "name a PEM file with the roots of Redis' certificates");
+        None
+    });
+    if !faults.is_empty() {
+        return Err(StartFault::Configuration(faults));
+    }
+    let at = |hosts: &[(String, u16)]| hosts.iter().map(|(host, port)| Address::new(host.as_str(), *port)).collect();
+    let servers = match &section.url.servers {
+        RedisServers::One(host, port) => Servers::One(Address::new(host.as_str(), *port)),
+        RedisServers::Sentinels(hosts, master) => Servers::Sentinels { at: at(hosts), master: master.clone() },
+        RedisServers::Cluster(hosts) => Servers::Cluster(at(hosts)),
+    };
+    let (database, username) = (section.url.database, section.url.username.clone());
+    let place = Place { servers, database, username, password, tls: tls.map(Arc::new) };
+    Ok(Index::redis(place, Arc::new(SystemClock)))
 }
 
 /// Parses the origins that may be reached although private.
@@ -128,4 +158,28 @@ pub(super) fn staff_settings(config: &Config) -> Result<StaffSettings, StartFaul
         roles_claim: claim("staff.roles_claim", &staff.roles_claim)?,
         roles: staff.roles.iter().map(|(role, groups)| (*role, groups.iter().cloned().collect())).collect(),
     })
+}
+
+/// How long after it the journal is opened again that could not be reached.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Opens the journal, and waits for a database that is away: it starts, has no primary now, or is not reached.
+pub(super) async fn opened(
+    settings: &JournalSettings,
+    kek: &Kek,
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+) -> Result<Journal, StartFault> {
+    let mut is_told = false;
+    loop {
+        match Journal::open(settings, kek, Arc::clone(clock), Arc::clone(entropy)).await {
+            Ok(journal) => return Ok(journal),
+            Err(fault) if fault.is_away() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!(%fault, "this node waits for the database of its journal, and answers nothing until it is there");
+                }
+                tokio::time::sleep(OPEN_AGAIN).await;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub use self::gateways::{ANCHOR, console_origin, journal_settings};
 pub use self::recorded::environments;
 
 use self::fault::at;
-use self::gateways::{live_index, outbound, staff_settings};
+use self::gateways::{live_index, opened, outbound, staff_settings};
 use self::recorded::configuration;
 use self::tasks::Tasks;
 use crate::authn::dpop::Nonces;
@@ -63,7 +63,7 @@ use crate::http::health::{self, Audience, NodeAt};
 use crate::http::metrics::{Metrics, Socket};
 use crate::http::public::Public;
 use crate::issuance::Issuance;
-use crate::journal::{Journal, Kek, Settings as JournalSettings};
+use crate::journal::{Kek, NodeSettings, Settings as JournalSettings};
 use crate::server::{Listener, Settings as Limits};
 
 /// Time and randomness, for the whole process.
@@ -143,6 +143,7 @@ const ADMIN_LIMIT: usize = 64 * 1024;
 pub async fn start(config: Config, system: System) -> Result<Running, StartFault> {
     let mut found = checks::settings(&config);
     found.extend(database::look(&config).await);
+    found.extend(checks::keeps_all(&config).await);
     let mut faults = checks::faults(&found);
     let sockets = bind(&config, &mut faults).await;
     let kek = Kek::load(&config.keys.kek_file);
@@ -192,22 +193,31 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     let mut background = Tasks::default();
     background.spawn("live index", broker.clone().follow());
     background.spawn("issuers' keys", background::issuers(broker.clone()));
-    background.spawn("consequences", background::consequences(broker.clone()));
+    background.spawn("cursors", broker.clone().share_cursors());
+    background.spawn("own keys", background::own_keys(broker.clone()));
+    background.spawn("consequences", background::alone(broker.clone(), background::consequences));
     background.spawn("cuts by versions", broker.clone().list_cuts());
     background.spawn("counts of uses", broker.clone().keep_counting());
-    background.spawn("non-use", broker.clone().watch_non_use());
-    background.spawn("dates", broker.clone().watch_dates());
+    background.spawn("non-use", background::alone(broker.clone(), Broker::watch_non_use));
+    background.spawn("dates", background::alone(broker.clone(), Broker::watch_dates));
     if let Some(retention) = config.journal.retention {
-        background.spawn("retention", background::retention(broker.clone(), retention));
+        let task = move |broker| background::retention(broker, retention);
+        background.spawn("retention", background::alone(broker.clone(), task));
     }
     if broker.tickets.is_some() {
         background.spawn("tickets", broker.clone().watch_tickets());
     }
     for receiver in &broker.receivers {
-        background.spawn("webhooks", crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
+        let receiver = Arc::clone(receiver);
+        let task = move |broker| crate::broker::delivery::deliver(broker, Arc::clone(&receiver));
+        background.spawn("webhooks", background::alone(broker.clone(), task));
     }
     if let Some(mail) = &broker.mail {
-        background.spawn("mail", crate::broker::mail::tell(broker.clone(), Arc::clone(mail)));
+        let mail = Arc::clone(mail);
+        background.spawn(
+            "mail",
+            background::alone(broker.clone(), move |broker| crate::broker::mail::tell(broker, Arc::clone(&mail))),
+        );
     }
     background.spawn("metrics", background::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
@@ -257,8 +267,8 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
         let router = http::directory::router(broker.clone(), directory::tokens(section)?);
         let router = front::wrap(router, front(Socket::Directory));
         served.spawn(socket.serve(router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
-        background.spawn("people directory", background::people(broker.clone()));
-        background.spawn("owners", background::owners(broker.clone()));
+        background.spawn("people directory", background::alone(broker.clone(), background::people));
+        background.spawn("owners", background::alone(broker.clone(), background::owners));
     }
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
@@ -316,7 +326,9 @@ async fn furnish(
 ) -> Result<(Broker, Option<Client>), StartFault> {
     let entropy = &system.entropy;
     let live = live_index(config)?;
-    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(&system.clock), Arc::clone(entropy)).await?;
+    let journal = opened(&foundation.journal, &foundation.kek, (&system.clock, entropy)).await?;
+    let settings = NodeSettings { id: config.node.id.clone(), compares_clocks: !system.clock.is_set_at_will() };
+    journal.join(&settings).await?;
     // Every module uses one clock: the one that the journal believes.
     let clock = journal.clock();
     let outbound = Arc::new(outbound(config)?);

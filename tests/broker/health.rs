@@ -273,7 +273,10 @@ async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_f
 async fn s_20_a_node_without_redis_is_not_ready_within_two_seconds_and_ready_again_within_two() {
     let mut world = World::with(Options { redis: true, ..Options::default() }).await;
     let token = world.minted().await;
-    let cases: [(&[&str], &[&str], &str); 5] = [
+    let policy = ["CONFIG", "SET", "maxmemory-policy"];
+    let (evicts, keeps) = ([&policy[..], &["allkeys-lru"]].concat(), [&policy[..], &["noeviction"]].concat());
+    let cases: [(&[&str], &[&str], &str); 6] = [
+        (&evicts, &keeps, "maxmemory-policy is not noeviction"),
         (&["-STOP"], &["-CONT"], "does not answer in time"),
         (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"], "maxmemory"),
         (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"], "read-only replica"),

@@ -171,7 +171,7 @@ async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sen
         for (person, path, key, body) in &all {
             let answer = with_key(&world, person, path, key, body).await;
             refused(&answer, 503, path);
-            assert_eq!(answer.json()["reason"], "revocation.not-propagated", "{path}");
+            assert_eq!(answer.json()["reason"], "revocation.pending", "{path}");
         }
     }
     world.redis.as_mut().expect("redis").restart_empty().await;

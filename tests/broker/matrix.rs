@@ -105,7 +105,7 @@ const POSTS: [Row; 41] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 43] = [
+const GETS: [&str; 44] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
@@ -147,6 +147,7 @@ const GETS: [&str; 43] = [
     "/v1/signals",
     "/v1/signals/{id}",
     "/v1/tokens/{id}",
+    "/v1/nodes",
     "/v1/webhooks",
     "/v1/whoami",
 ];

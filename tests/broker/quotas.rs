@@ -101,7 +101,7 @@ async fn t_02_a_replayed_proof_takes_nothing_from_its_owner() {
         if redis {
             // An index that lost what it had seen is told again by the first copy, which takes one.
             let store = world.redis.as_ref().expect("redis");
-            let listed = store.command(&["keys", "carnet:{seen}:*"]);
+            let listed = store.command(&["keys", "carnet:{seen:*"]);
             assert!(listed.lines().count() > 0, "{listed}");
             listed.lines().filter(|key| !key.is_empty()).for_each(|key| drop(store.command(&["del", key])));
             for _ in 0..20 {

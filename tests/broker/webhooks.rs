@@ -15,7 +15,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
 /// A receiver at a port of its own, and the file of what it took.
 pub struct Receiver {
-    port: u16,
+    pub port: u16,
     file: PathBuf,
     running: Option<Server>,
     anytime: bool,
@@ -38,7 +38,7 @@ impl Receiver {
     }
 
     /// `kill -9`.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.running = None;
     }
 
@@ -48,12 +48,12 @@ impl Receiver {
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
     }
 
-    fn indexes(&self) -> Vec<u64> {
+    pub fn indexes(&self) -> Vec<u64> {
         self.taken().iter().map(|one| one["event"]["data"]["index"].as_u64().expect("an index")).collect()
     }
 }
 
-fn configuration(folder: &Path, receivers: &[(&str, u16, &str)]) -> String {
+pub fn configuration(folder: &Path, receivers: &[(&str, u16, &str)]) -> String {
     let secret = folder.join("webhook.secret");
     std::fs::write(&secret, format!("{SECRET}\n")).expect("written");
     let one = |(name, port, more): &(&str, u16, &str)| {
@@ -83,7 +83,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn elevation(world: &World) -> String {
+pub async fn elevation(world: &World) -> String {
     let wish = json!({
         "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
         "duration": "30m", "reason": "order 1001 <script>", "ticket": "INC-7",
@@ -93,7 +93,7 @@ async fn elevation(world: &World) -> String {
     asked.json()["id"].as_str().expect("an id").to_owned()
 }
 
-async fn end(world: &World, id: &str) {
+pub async fn end(world: &World, id: &str) {
     let ended = world.admin_post(&format!("/v1/elevations/{id}/end"), "sara", &json!({"reason": "done"})).await;
     assert_eq!(ended.status, 200, "{}", ended.text());
 }

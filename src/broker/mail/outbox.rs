@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use super::boxes::{self, Progress};
+use crate::broker::cursor::Told;
 use crate::domain::people::addressee::Addressee;
 use crate::outbound::mail::{MailFault, Mailer};
 
@@ -37,6 +38,22 @@ pub struct Done {
     pub last: Option<MailFault>,
     /// Owners of integrations who have no address.
     pub nobody: BTreeSet<Addressee>,
+}
+
+impl Told for Mail {
+    fn cursor_name(&self) -> String {
+        "mail".to_owned()
+    }
+
+    fn cursor(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.progress()).unwrap_or_default()
+    }
+
+    fn go_on_from(&self, body: &[u8]) -> bool {
+        let Ok(other) = serde_json::from_slice::<Progress>(body) else { return false };
+        self.change(|progress| *progress = other);
+        true
+    }
 }
 
 impl Mail {

@@ -20,7 +20,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
     ApiName, ApprovalId, BindingName, CampaignId, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId,
-    GuardrailName, HoldId, IntegrationId, Issuer, KeyId, OffboardingId, PartnerName, PasskeyId, PersonId, RequestId,
+    GuardrailName, HoldId, IntegrationId, Issuer, KeyId, NodeId, OffboardingId, PartnerName, PasskeyId, PersonId, RequestId,
     RevocationId, Serial, SignalId, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
@@ -99,6 +99,7 @@ schemas! {
     IntegrationId, "IntegrationId": text("`PARTNER/INTEGRATION`");
     Issuer, "Issuer": text("The `iss` of tokens: an https URL, or a trust domain");
     KeyId, "KeyId": text("The `kid` of a key");
+    NodeId, "NodeId": text("The id of a node of the broker, such as `sts-1`");
     Object, "Object": ObjectBuilder::new().schema_type(Type::Object);
     PartnerName, "PartnerName": text("The name of a partner");
     OffboardingId, "OffboardingId": text("The id of an offboarding");

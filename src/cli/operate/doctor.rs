@@ -20,6 +20,7 @@ use crate::config::{Config, ListenSection};
 use crate::domain::value::clock::{Clock as _, Timestamp};
 use crate::journal::Past;
 use crate::outbound::operator::{Call, Reply};
+use crate::revocation::acl;
 use crate::serve::checks::{self, Finding, Weight};
 use crate::server::SystemClock;
 
@@ -31,6 +32,9 @@ pub struct Doctor {
     config: PathBuf,
     #[command(flatten)]
     addresses: Addresses,
+    /// Print the Redis user that a server needs, with its rights, and check nothing
+    #[arg(long)]
+    redis_acl: bool,
 }
 
 /// The largest difference between two clocks, in seconds.
@@ -42,6 +46,10 @@ const CLOCKS: i64 = 5;
 ///
 /// Exit 1 if something is wrong; exit 2, with all faults, for an invalid configuration.
 pub async fn run(args: &Doctor) -> Result<Answer, Failure> {
+    if args.redis_acl {
+        let rules = acl("PASSWORD");
+        return Ok(Answer::of(json!({"user": "carnet", "rules": rules}), format!("user carnet {rules}\n")));
+    }
     let config = configuration(&args.config, &args.addresses)?;
     let mut found = vec![Finding::sound("configuration", args.config.display().to_string())];
     found.extend(checks::settings(&config));

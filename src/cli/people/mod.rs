@@ -13,6 +13,7 @@ pub mod explain;
 pub mod guardrail;
 pub mod inventory;
 pub mod login;
+pub mod nodes;
 pub mod offboard;
 pub mod partner;
 pub mod planned;

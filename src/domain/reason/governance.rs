@@ -173,7 +173,7 @@ super::kind::reasons! {
         "This revocation cannot be lifted.";
         "A revoked token, key or certificate stays revoked for ever.";
         "Issue a new one instead.";
-    REVOCATION_PENDING = "revocation.not-propagated", Busy;
+    REVOCATION_PENDING = "revocation.pending", Busy;
         "The revocation is on record, and the live index does not confirm it yet.";
         "It is acknowledged only when every reader is certain to refuse.";
         "Send the same request again with the same Idempotency-Key: it is not done twice, and answered once it is confirmed. Without a key, look at the journal first.";

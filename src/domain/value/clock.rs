@@ -184,6 +184,11 @@ pub trait Clock: Send + Sync {
 
     /// How much time has passed since a moment that does not change while the process runs. Nobody can set it.
     fn monotonic(&self) -> Duration;
+
+    /// Whether it is set at will, and so differs from the clocks of other machines. That of the server is not.
+    fn is_set_at_will(&self) -> bool {
+        false
+    }
 }
 
 /// Where unguessable bytes come from. The server has one (the operating system's, by way of aws-lc-rs); tests seed theirs.

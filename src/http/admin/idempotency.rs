@@ -302,6 +302,7 @@ mod tests {
             origin: "sts.acme.example/carnet".to_owned(),
             dev: true,
             anchor: None,
+            node: None,
             create: true,
         };
         let outside = (Arc::new(SetClock::new()), Arc::new(crate::server::OsEntropy));

@@ -38,6 +38,7 @@ mod issuers;
 mod journal;
 mod keys;
 mod missing;
+mod nodes;
 mod offboardings;
 mod passkeys;
 mod past;
@@ -101,6 +102,7 @@ fn table() -> Vec<Route> {
         texts::routes(),
         ways_in::routes(),
         webhooks::routes(),
+        nodes::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::signers::Signers;
 use crate::journal::fault::OpenFault;
 use crate::journal::file;
-use crate::journal::tree::note::Checkpoint;
+use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Anchor {
 
     /// The checkpoint in the file, as `signers` let it count; nothing when there is no file.
     pub fn read(&self, signers: &Signers) -> Result<Option<Checkpoint>, OpenFault> {
-        self.text()?.map(|note| self.counts(&note, signers)).transpose()
+        Ok(self.text()?.map(|note| self.counts(&note, signers)).transpose()?.map(|kept| kept.checkpoint))
     }
 
     /// The text of the file, not believed yet; nothing when there is no file.
@@ -69,9 +69,9 @@ impl Anchor {
         }
     }
 
-    /// The checkpoint of a text of the file, as `signers` let it count.
-    pub fn counts(&self, note: &str, signers: &Signers) -> Result<Checkpoint, OpenFault> {
-        signers.keys().open(note).map(|kept| kept.checkpoint).map_err(|fault| self.fault(fault.to_string()))
+    /// The checkpoint of a text of the file with its epoch, as `signers` let it count.
+    pub fn counts(&self, note: &str, signers: &Signers) -> Result<Kept, OpenFault> {
+        signers.keys().open(note).map_err(|fault| self.fault(fault.to_string()))
     }
 
     /// Whether there is a file.

@@ -70,7 +70,7 @@ pub async fn probe(connection: &mut Connection, probe: Probe) -> Result<(), Faul
 pub async fn truncate(connection: &mut Connection, side: &mut Side) -> Result<bool, StoreFault> {
     connection.simple(BEGIN).await?;
     connection.simple(TRUNCATES).await?;
-    side.know(&kept(&connection.one(LOCK, &[]).await?)?);
+    side.know(&kept(&connection.one(LOCK, &[]).await?)?)?;
     let Some((old, sums)) = side.emptied() else { return Ok(false) };
     connection.simple(TRUNCATE[old]).await?;
     connection.run(TRUNCATED[old], &[&sums]).await?;

@@ -6,6 +6,7 @@ use crate::domain::credential::revocation::Clients;
 use crate::domain::value::digest::Digest;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::column::{hash, number};
+use crate::journal::store::row::StoredBatch;
 
 /// A column of 32 bytes.
 pub fn digest(row: &Row, column: usize) -> Result<Digest, StoreFault> {
@@ -28,4 +29,16 @@ pub fn index_if(row: &Row, column: usize) -> Result<Option<u64>, StoreFault> {
 pub fn subjects(clients: &Clients) -> (String, String) {
     let (least, beyond) = clients.subjects();
     (least, beyond.replace('\0', "\u{1}"))
+}
+
+/// Columns first, size after, prior root, root, prior change, MAC, from `at` on.
+pub fn batch(row: &Row, at: usize) -> Result<StoredBatch, StoreFault> {
+    Ok(StoredBatch {
+        first: index(row, at)?,
+        size_after: index(row, at + 1)?,
+        prior_root: digest(row, at + 2)?,
+        root: digest(row, at + 3)?,
+        prior_change: index_if(row, at + 4)?,
+        mac: row.try_get(at + 5)?,
+    })
 }

@@ -11,7 +11,7 @@ use crate::journal::open::examine;
 use crate::journal::settings::Location;
 use crate::journal::store::Answer;
 use crate::journal::store::contract::{CHANGE, Candidate, ISSUED, Node, Said, Way, at, figures, laws, proof};
-use crate::journal::store::head::Found;
+use crate::journal::store::head::{Found, Head};
 use crate::journal::store::reader::Reader;
 use crate::journal::store::snapshot::Checked;
 use crate::journal::store::sums::SumKey;
@@ -19,6 +19,7 @@ use crate::journal::store::write::{Tried, Write};
 use crate::journal::tests::{House, is_spent, issue, make, record, revocation};
 use proxy::Proxy;
 
+mod nodes;
 mod proxy;
 
 /// A database of its own.
@@ -87,13 +88,13 @@ async fn a_batch_that_was_held_up_does_not_come_in_after_it_was_settled() {
                 let (batch, _) = node.batch(&TOKEN, 0);
                 let held = proxy.hold();
                 assert!(node.writer.record(batch, &spends).await.is_err());
-                assert!(node.writer.begin(&[]).await.is_err(), "nothing goes on before it is settled");
+                assert!(node.writer.begin(&node.head, &[]).await.is_err(), "nothing goes on before it is settled");
                 assert_eq!(node.writer.settle().await.expect("settles"), node.found());
                 held.deliver().await;
             }
             Way::StepByStep => {
                 let (batch, _) = node.batch(&TOKEN, 0);
-                node.writer.begin(&spends).await.expect("begins");
+                node.writer.begin(&node.head, &spends).await.expect("begins");
                 node.writer.append(batch).await.expect("appends");
                 let held = proxy.hold();
                 assert!(node.writer.commit().await.is_err());
@@ -149,7 +150,7 @@ async fn a_batch_has_its_own_limits_and_is_durable() {
     database.hand().await.client.batch_execute(&slack).await.expect("sets");
     let key = SumKey::of(&Kek::from_bytes([7; 32]));
     let (mut writer, _reader) = super::open(&database.0, true, &key).await.expect("opens").expect("made");
-    Write::begin(&mut writer, &[]).await.expect("begins");
+    Write::begin(&mut writer, &Head::empty(), &[]).await.expect("begins");
     let shown = async |connection: &mut Connection, name| {
         let row = connection.one("SELECT current_setting($1)", &[&name]).await.expect("shows");
         row.get::<_, String>(0)

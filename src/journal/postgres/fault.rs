@@ -2,6 +2,8 @@
 //!
 //! What the server tells is kept without its details: a detail quotes the row that failed, and rows hold what people wrote.
 
+use std::io::ErrorKind;
+
 use tokio_postgres::error::{Severity, SqlState};
 
 use crate::journal::fault::StoreFault;
@@ -29,16 +31,42 @@ impl From<tokio_postgres::Error> for StoreFault {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else {
             let because = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Self::Failed(Driver { what: error.to_string(), because }.into());
+            let kept = Driver { what: error.to_string(), because }.into();
+            return if is_unreached(&error) { Self::Away(kept) } else { Self::Failed(kept) };
         };
         let kept = Told { code: told.code().code().to_owned(), message: told.message().to_owned() };
+        if AWAY.contains(told.code()) {
+            return Self::Away(kept.into());
+        }
         if *told.code() == SqlState::QUERY_CANCELED { Self::Late(kept.into()) } else { Self::Failed(kept.into()) }
     }
 }
 
+/// What a server says that starts, ends, or has no connection left.
+const AWAY: [SqlState; 4] =
+    [SqlState::CANNOT_CONNECT_NOW, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::TOO_MANY_CONNECTIONS];
+
+/// Whether no server was reached, or none that takes writes, as the driver says it with an error of its own.
+fn is_unreached(error: &tokio_postgres::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let is_unreached = |io: &std::io::Error| match io.kind() {
+        ErrorKind::ConnectionRefused
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::NotConnected
+        | ErrorKind::TimedOut
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::HostUnreachable => true,
+        // "database does not allow writes": the system's own refusal has its number.
+        kind => kind == ErrorKind::PermissionDenied && io.raw_os_error().is_none(),
+    };
+    error.is_closed() || io.is_some_and(is_unreached)
+}
+
 /// The server did not answer in time.
 pub fn silent() -> StoreFault {
-    StoreFault::Failed("PostgreSQL did not answer in time".into())
+    StoreFault::Away("PostgreSQL did not answer in time".into())
 }
 
 /// Whether the server says that it took everything back and that the same may go well again: 40001 and 40P01.

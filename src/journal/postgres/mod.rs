@@ -21,6 +21,7 @@ mod contract;
 mod fault;
 mod generations;
 mod health;
+mod nodes;
 mod people;
 mod pool;
 mod query;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use address::{PostgresAddress, PostgresPlace};
 pub use health::{Defect, Health, look};
+pub use nodes::PostgresNodes;
 pub use reader::PostgresReader;
 pub use restore::PostgresRestore;
 pub use writer::PostgresWriter;

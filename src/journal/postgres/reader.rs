@@ -11,6 +11,7 @@ use super::connection::Bound;
 use super::pool::{Held, Pool};
 use super::query::{Values, counting, listing};
 use super::snapshot::{self, Reading};
+use super::statement::{SINCE, kept, news, rows};
 use super::{answers, people, spent, uses};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
@@ -25,10 +26,11 @@ use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::store::Answer;
 use crate::journal::store::column::{hash, number, sql, time};
 use crate::journal::store::gathered::Gathered;
+use crate::journal::store::head::Found;
 use crate::journal::store::people::{PeopleHead, StoredPeople};
 use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
-use crate::journal::store::row::{Issuance, IssuedPlace, KnownRequest};
+use crate::journal::store::row::{Issuance, IssuedPlace, KnownRequest, Since};
 use crate::journal::store::snapshot::Snapshot;
 use crate::journal::store::uses::{StoredUses, UseRow, UsesInDays};
 use crate::journal::tree::tiles::{Kind, Tile};
@@ -169,7 +171,9 @@ impl Read for PostgresReader {
             match counted {
                 Ok(row) => Ok(Some(index(&row, 0)?)),
                 Err(StoreFault::Late(_)) => Ok(None),
-                Err(fault @ StoreFault::Failed(_)) => Err(fault),
+                Err(
+                    fault @ (StoreFault::Failed(_) | StoreFault::Away(_) | StoreFault::Foreign(_) | StoreFault::Superseded),
+                ) => Err(fault),
             }
         })
     }
@@ -276,6 +280,17 @@ impl Read for PostgresReader {
 
     fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>> {
         Box::pin(async move { answers::read(&mut *self.pool.turn().await?, once, now).await })
+    }
+
+    fn since(&self, from: u64, most: u32) -> Answer<'_, Since> {
+        Box::pin(async move {
+            let rows_since = self.rows(SINCE, &[&sql(from), &i64::from(most)]).await?;
+            let head = rows_since.first().ok_or_else(|| StoreFault::unreadable("a head that is gone"))?;
+            let at_head = kept(head)?;
+            let found = Found { head: at_head.head, rows: rows(head, 9)? };
+            let after = rows_since.iter().filter_map(|row| news(row, 10).transpose()).collect::<Result<_, _>>()?;
+            Ok(Since { found, sums: at_head.sums, news: after })
+        })
     }
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault> {

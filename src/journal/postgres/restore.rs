@@ -21,8 +21,8 @@ pub struct PostgresRestore {
 
 const ENTRIES: &str = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) \
      SELECT * FROM unnest($1::int8[], $2::int8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[]) ON CONFLICT DO NOTHING";
-const BATCHES: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) \
-     SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[], $4::bytea[], $5::int8[], $6::bytea[]) ON CONFLICT DO NOTHING";
+const BATCHES: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac, leaves) \
+     SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[], $4::bytea[], $5::int8[], $6::bytea[], $7::bytea[]) ON CONFLICT DO NOTHING";
 const TILES: &str =
     "INSERT INTO tiles (level, idx, content) SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[]) ON CONFLICT DO NOTHING";
 const TEXTS: &str =
@@ -97,13 +97,14 @@ async fn put(connection: &mut Connection, portion: &Portion, key: &SumKey) -> Re
             connection.run(ENTRIES, &columns).await?;
         }
         Portion::Batches(rows) => {
-            let columns: [&(dyn ToSql + Sync); 6] = [
+            let columns: [&(dyn ToSql + Sync); 7] = [
                 &column(rows, |(batch, _)| sql(batch.first)),
                 &column(rows, |(batch, _)| sql(batch.size_after)),
                 &column(rows, |(batch, _)| batch.prior_root.0.to_vec()),
                 &column(rows, |(batch, _)| batch.root.0.to_vec()),
                 &column(rows, |(batch, _)| batch.prior_change.map(sql)),
                 &column(rows, |(batch, _)| batch.mac.clone()),
+                &column(rows, |(_, leaves)| leaves.iter().flat_map(|leaf| leaf.0).collect::<Vec<u8>>()),
             ];
             connection.run(BATCHES, &columns).await?;
         }

@@ -24,6 +24,8 @@ const ABOUT: &str =
 /// it is cleaned early. `turn` is raised by every write of it that is no batch, and each batch compares it (`writer`). Spent proofs lie in two
 /// tables by generation (`generations`).
 ///
+/// A batch has the leaf hashes of its entries once more, in one column: a node that follows reads them, and not the entries.
+///
 /// `directory` and `uses_head` have their row from the beginning, in generation 0, so that the first writers wait for each other as all later do.
 const TABLES: &str = r#"
 CREATE TABLE meta (version int8 NOT NULL);
@@ -39,7 +41,8 @@ CREATE INDEX entries_changes ON entries (idx) WHERE kind NOT IN ('issued', 'refu
 CREATE INDEX entries_request ON entries (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX entries_kind ON entries (kind, idx) WHERE kind <> 'issued';
 CREATE TABLE batches (
-    first int8 PRIMARY KEY, size_after int8 NOT NULL, prior_root bytea NOT NULL, root bytea NOT NULL, prior_change int8, mac bytea NOT NULL
+    first int8 PRIMARY KEY, size_after int8 NOT NULL, prior_root bytea NOT NULL, root bytea NOT NULL, prior_change int8, mac bytea NOT NULL,
+    leaves bytea NOT NULL
 );
 CREATE TABLE tiles (level int8 NOT NULL, idx int8 NOT NULL, content bytea NOT NULL, PRIMARY KEY (level, idx));
 CREATE TABLE spent_0 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL);
@@ -65,6 +68,14 @@ CREATE TABLE use_texts (
 CREATE INDEX use_texts_client ON use_texts (client) WHERE client <> '';
 CREATE TABLE use_days (day int8 PRIMARY KEY, tag bytea NOT NULL);
 CREATE TABLE uses_head (id int2 PRIMARY KEY CHECK (id = 1), generation int8 NOT NULL, at int8 NOT NULL, since int8 NOT NULL, tag bytea NOT NULL);
+CREATE TABLE nodes (
+    id text COLLATE "C" PRIMARY KEY, instance text COLLATE "C" NOT NULL, version text COLLATE "C" NOT NULL, size int8 NOT NULL,
+    ahead int8 NOT NULL, lease_until timestamptz NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE runner (
+    id int2 PRIMARY KEY CHECK (id = 1), instance text COLLATE "C" NOT NULL, number int8 NOT NULL, lease_until timestamptz NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE cursors (name text COLLATE "C" PRIMARY KEY, generation int8 NOT NULL, body bytea NOT NULL) WITH (fillfactor = 50);
 INSERT INTO directory (id, generation, tag) VALUES (1, 0, '');
 INSERT INTO uses_head (id, generation, at, since, tag) VALUES (1, 0, 0, 0, '');
 "#;

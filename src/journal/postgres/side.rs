@@ -83,15 +83,21 @@ impl Side {
     }
 
     /// Takes in the row of the head, under its lock.
-    pub fn know(&mut self, kept: &Kept) {
+    pub fn know(&mut self, kept: &Kept) -> Result<(), StoreFault> {
         if self.known.as_ref().is_some_and(|known| known.head == kept.head && known.turn == kept.turn) {
-            return;
+            return Ok(());
         }
         // No head of ours: nothing is spent and nothing written at it, and the sequencer finds out what it is.
-        self.known = self.key.open(&kept.sums, &kept.head).map(|sums| {
-            let Kept { head, turn, generations, .. } = kept;
-            Known { head: head.clone(), turn: *turn, sums, generations: *generations, used: HashMap::new() }
-        });
+        self.known = None;
+        let Some(sums) = self.key.open(&kept.sums, &kept.head) else { return Ok(()) };
+        let Kept { head, turn, generations, .. } = kept;
+        let mut read = Sums::default();
+        read.add(&self.key, generations.row(&generations.bytes()));
+        if !read.of(Table::Round).is(sums.of(Table::Round)) {
+            return Err(StoreFault::Foreign("head"));
+        }
+        self.known = Some(Known { head: head.clone(), turn: *turn, sums, generations: *generations, used: HashMap::new() });
+        Ok(())
     }
 
     /// Whether this is known at `head`, and so a batch after it may be written at once.

@@ -6,7 +6,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::column::{digest, index, index_if, subjects};
+use super::column::{batch, digest, index, index_if, subjects};
 use super::connection::Connection;
 use super::generations::TABLES;
 use super::pool::Held;
@@ -281,16 +281,4 @@ fn entry(row: &Row) -> Result<EntryRow, StoreFault> {
 fn searched(row: &Row) -> Result<SearchRow, StoreFault> {
     let text = |column: usize| row.try_get::<_, Option<String>>(column).ok().flatten();
     Ok(SearchRow { entry: entry(row)?, kind: text(4), subject: text(5), request: text(6), token: text(7) })
-}
-
-/// Columns first, size after, prior root, root, prior change, MAC, from `at` on.
-fn batch(row: &Row, at: usize) -> Result<StoredBatch, StoreFault> {
-    Ok(StoredBatch {
-        first: index(row, at)?,
-        size_after: index(row, at + 1)?,
-        prior_root: digest(row, at + 2)?,
-        root: digest(row, at + 3)?,
-        prior_change: index_if(row, at + 4)?,
-        mac: row.try_get(at + 5)?,
-    })
 }

@@ -8,25 +8,50 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::column::{digest, index, index_if};
+use super::column::{batch, digest, index, index_if};
 use super::generations::Generations;
 use super::side::{After, Kept};
 use crate::journal::fault::StoreFault;
 use crate::journal::store::batch;
-use crate::journal::store::column::{number, sql, time};
+use crate::journal::store::column::{hash, number, sql, time};
 use crate::journal::store::head::Head;
+use crate::journal::store::row::News;
 use crate::journal::tree::FullTile;
 
 /// Takes the lock. Of the row it has what is there once the lock is held; of any other row it would have what was there before.
 pub const LOCK: &str =
     "SELECT size, root, last_change, time, turn, sums, young, until_0, until_1 FROM head WHERE id = 1 FOR UPDATE";
 
-/// Where the entries end. Under the lock, it is a statement of its own.
-pub const ROWS: &str = "SELECT max(idx) FROM entries";
+/// Where the entries end, and whether this instance has the id of its node; an operator has none. Under the lock, it is a statement of its own.
+pub const ROWS: &str = "SELECT (SELECT max(idx) FROM entries), \
+     $1::text IS NULL OR EXISTS (SELECT 1 FROM nodes WHERE id = $1::text AND instance = $2::text)";
 
 /// Both at one moment, without the lock.
 pub const HEAD: &str = "SELECT size, root, last_change, time, turn, sums, young, until_0, until_1, (SELECT max(idx) FROM entries) \
      FROM head WHERE id = 1";
+
+macro_rules! news {
+    ($columns:literal, $from:literal, $ending:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            "b.first, b.size_after, b.prior_root, b.root, b.prior_change, b.mac, b.leaves, e.body FROM ",
+            $from,
+            " LEFT JOIN entries e ON e.idx = b.first AND b.size_after = b.first + 1 ",
+            $ending
+        )
+    };
+}
+
+/// The batches from an entry on. Under the lock, it is a statement of its own.
+pub const NEWS: &str = news!("", "batches b", "WHERE b.first >= $1 ORDER BY b.first LIMIT $2");
+
+/// The same without the lock, with the head as of the same moment.
+pub const SINCE: &str = news!(
+    "h.size, h.root, h.last_change, h.time, h.turn, h.sums, h.young, h.until_0, h.until_1, (SELECT max(idx) FROM entries), ",
+    "head h LEFT JOIN batches b ON b.first >= $1",
+    "WHERE h.id = 1 ORDER BY b.first LIMIT $2"
+);
 
 /// Raises the turn: no batch that was sent before can come in any more.
 pub const TURN: &str = "UPDATE head SET turn = turn + 1 WHERE id = 1";
@@ -45,8 +70,8 @@ macro_rules! batch {
              young = $6::int2, until_0 = $7::int8, until_1 = $8::int8 WHERE id = 1 AND size = $9::int8 AND root = $10::bytea \
              AND last_change IS NOT DISTINCT FROM $11::int8 AND time = $12::int8 AND turn = $13::int8",
             $condition,
-            " RETURNING id), line AS (INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) \
-             SELECT $9::int8, $1::int8, $10::bytea, $2::bytea, $11::int8, $14::bytea FROM fits), \
+            " RETURNING id), line AS (INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac, leaves) \
+             SELECT $9::int8, $1::int8, $10::bytea, $2::bytea, $11::int8, $14::bytea, $31::bytea FROM fits), \
              rows AS (INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) SELECT e.* FROM fits, \
              unnest($15::int8[], $16::int8[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bytea[]) AS e), \
              first AS (INSERT INTO spent_0 (proof, gone_after) SELECT p.* FROM fits, unnest($23::bytea[], $24::int8[]) AS p \
@@ -63,13 +88,14 @@ macro_rules! batch {
     };
 }
 
-/// Writes a whole batch, if the log ends where it begins and none of its proofs is spent. Its answer: how many batches that is.
+/// Writes a whole batch, if the log ends where it begins, none of its proofs is spent, and this instance has the id of its node. Its answer: how many batches that is.
 ///
 /// Spent proofs are counted, although one would do: of `EXISTS` the planner hopes that a look through the table ends early.
 pub const AT_ONCE: &str = batch!(
     " AND coalesce((SELECT max(idx) FROM entries), -1) = $9::int8 - 1 \
      AND (SELECT count(*) FROM spent_0 WHERE proof = ANY($23::bytea[])) = 0 \
-     AND (SELECT count(*) FROM spent_1 WHERE proof = ANY($23::bytea[])) = 0",
+     AND (SELECT count(*) FROM spent_1 WHERE proof = ANY($23::bytea[])) = 0 \
+     AND ($32::text IS NULL OR EXISTS (SELECT 1 FROM nodes WHERE id = $32::text AND instance = $33::text))",
     "SELECT count(*) FROM fits"
 );
 
@@ -100,6 +126,7 @@ pub struct Values<'b> {
     level: Vec<i64>,
     place: Vec<i64>,
     content: Vec<&'b [u8]>,
+    leaves: Vec<u8>,
 }
 
 struct Numbers<'b> {
@@ -148,11 +175,12 @@ impl<'b> Values<'b> {
             level: tiles.iter().map(|tile| i64::from(tile.level)).collect(),
             place: tiles.iter().map(|tile| sql(tile.index)).collect(),
             content: tiles.iter().map(|tile| &*tile.content).collect(),
+            leaves: rows.iter().flat_map(|row| row.leaf.0).collect(),
         }
     }
 
     /// In the order of the places.
-    pub fn bound(&self) -> [&(dyn ToSql + Sync); 30] {
+    pub fn bound(&self) -> [&(dyn ToSql + Sync); 31] {
         let [until_0, until_1] = &self.generations.until;
         [
             &self.after.size,
@@ -185,6 +213,7 @@ impl<'b> Values<'b> {
             &self.level,
             &self.place,
             &self.content,
+            &self.leaves,
         ]
     }
 }
@@ -195,6 +224,17 @@ pub fn kept(row: &Row) -> Result<Kept, StoreFault> {
         Head { size: index(row, 0)?, root: digest(row, 1)?, last_change: index_if(row, 2)?, time: time(row.try_get(3)?)? };
     let generations = Generations { young: row.try_get(6)?, until: [row.try_get(7)?, row.try_get(8)?] };
     Ok(Kept { head, turn: row.try_get(4)?, sums: row.try_get(5)?, generations })
+}
+
+/// The columns of [`NEWS`], from `at` on; none where they are empty.
+pub fn news(row: &Row, at: usize) -> Result<Option<News>, StoreFault> {
+    if index_if(row, at)?.is_none() {
+        return Ok(None);
+    }
+    let batch = batch(row, at)?;
+    let (leaves, alone): (&[u8], Option<String>) = (row.try_get(at + 6)?, row.try_get(at + 7)?);
+    let leaves = leaves.chunks(32).map(hash).collect::<Result<_, _>>()?;
+    Ok(Some(News { batch, leaves, alone: alone.map(String::into_bytes) }))
 }
 
 /// One more than the greatest index, which may be a column of its own.

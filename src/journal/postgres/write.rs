@@ -10,7 +10,7 @@ use super::fault::silent;
 use super::writer::{AGAIN, PostgresWriter};
 use super::{answers, apart, people, spent, uses};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::RequestId;
+use crate::domain::value::names::{NodeId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
@@ -52,6 +52,10 @@ macro_rules! apart {
 }
 
 impl Write for PostgresWriter {
+    fn write_as(&mut self, id: NodeId, instance: String) {
+        self.node = Some((id, instance));
+    }
+
     fn goes_at_once(&self, prior: &Head, rows: usize, _proofs: &[Spent]) -> bool {
         rows > 0 && !self.is_open_question && self.side.is_at(prior)
     }
@@ -65,8 +69,8 @@ impl Write for PostgresWriter {
         })
     }
 
-    fn begin<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, Begun> {
-        Box::pin(self.lock(proofs))
+    fn begin<'a>(&'a mut self, known: &'a Head, proofs: &'a [Spent]) -> Answer<'a, Begun> {
+        Box::pin(self.lock(known, proofs))
     }
 
     fn spend<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, HashSet<ProofKey>> {

@@ -21,14 +21,17 @@ use super::address::PostgresAddress;
 use super::connection::{BEGIN, Bound, COMMIT, Connection, in_time};
 use super::fault::{is_again, is_refused};
 use super::side::{Side, used};
-use super::statement::{AT_ONCE, Ends, HEAD, LAST, LOCK, ROWS, TURN, USED, USED_AT, Values, kept, rows};
+use super::statement::{AT_ONCE, Ends, HEAD, LAST, LOCK, NEWS, ROWS, TURN, USED, USED_AT, Values, kept, news, rows};
 use super::{apart, beside, spent};
+use crate::domain::value::names::NodeId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::batch::{Batch, Spent};
+use crate::journal::store::column::sql;
 use crate::journal::store::head::{Found, Head};
+use crate::journal::store::row::Since;
 use crate::journal::store::sums::SumKey;
-use crate::journal::store::write::{Begun, Tried};
+use crate::journal::store::write::{Begun, MOST_NEWS, Tried};
 use crate::journal::tree::FullTile;
 
 /// The fault of a batch on another head than `begin` found, or without the lock.
@@ -51,6 +54,8 @@ pub struct PostgresWriter {
     last: Option<Last>,
     /// The tables beside the entries.
     pub(super) side: Side,
+    /// The node that writes, and its instance. None: an operator does.
+    pub(super) node: Option<(NodeId, String)>,
     /// Notified when a generation of spent proofs is to be truncated.
     pub(super) due: Arc<Notify>,
 }
@@ -75,6 +80,7 @@ impl PostgresWriter {
             locked: None,
             last: None,
             side: Side::unknown(key),
+            node: None,
             due: Arc::default(),
         }
     }
@@ -123,8 +129,13 @@ impl PostgresWriter {
         }
     }
 
+    /// The node that writes, as statements compare it.
+    fn as_node(&self) -> (Option<String>, Option<String>) {
+        self.node.as_ref().map(|(id, instance)| (id.as_str().to_owned(), instance.clone())).unzip()
+    }
+
     /// Takes the lock, and looks where the log ends and which of `proofs` are spent: one round trip.
-    async fn try_lock(&mut self, proofs: &[Spent]) -> Result<Result<Begun, StoreFault>, tokio_postgres::Error> {
+    async fn try_lock(&mut self, known: &Head, proofs: &[Spent]) -> Result<Result<Begun, StoreFault>, tokio_postgres::Error> {
         let connection = match self.idle().await {
             Ok(connection) => connection,
             Err(fault) => return Ok(Err(fault)),
@@ -132,22 +143,28 @@ impl PostgresWriter {
         let (lock, ends) = (connection.prepared(LOCK).await?, connection.prepared(ROWS).await?);
         let (among, keys) = (connection.prepared(spent::AMONG).await?, spent::keys(proofs));
         let among_keys: Bound<'_> = &[&keys];
+        let news = connection.prepared(NEWS).await?;
+        let (from, most) = (sql(known.size), i64::from(MOST_NEWS));
+        let after_known: Bound<'_> = &[&from, &most];
+        let (id, instance) = self.as_node();
+        let as_node: Bound<'_> = &[&id, &instance];
         self.is_open = true;
         // Invariant: `idle` made it.
         let client = &self.connection.as_ref().expect("a connection").client;
         let all = async {
-            let (begun, locked, ends, among) = join!(
+            let (begun, locked, ends, among, news) = join!(
                 biased;
                 client.batch_execute(BEGIN),
                 client.query_one(&lock, &[]),
-                client.query_one(&ends, &[]),
+                client.query_one(&ends, as_node),
                 client.query(&among, among_keys),
+                client.query(&news, after_known),
             );
             begun?;
-            Ok((locked?, ends?, among?))
+            Ok((locked?, ends?, among?, news?))
         };
         match in_time(all).await {
-            Ok(all) => all.map(|(locked, ends, among)| self.begun(&locked, &ends, &among, proofs)),
+            Ok(all) => all.map(|(locked, ends, among, news)| self.begun(known, (&locked, &ends, &news), &among, proofs)),
             Err(silent) => {
                 self.connection = None;
                 self.is_open = false;
@@ -156,29 +173,41 @@ impl PostgresWriter {
         }
     }
 
-    fn begun(&mut self, locked: &Row, ends: &Row, among: &[Row], proofs: &[Spent]) -> Result<Begun, StoreFault> {
+    fn begun(
+        &mut self,
+        known: &Head,
+        (locked, ends, after): (&Row, &Row, &[Row]),
+        among: &[Row],
+        proofs: &[Spent],
+    ) -> Result<Begun, StoreFault> {
+        if !ends.try_get::<_, bool>(1)? {
+            return Err(StoreFault::Superseded);
+        }
         let kept = kept(locked)?;
         let found = Found { head: kept.head.clone(), rows: rows(ends, 0)? };
-        self.side.know(&kept);
-        self.side.spend(spent::all_but(&spent::found(among)?, proofs));
+        self.side.know(&kept)?;
+        if found.head == *known {
+            self.side.spend(spent::all_but(&spent::found(among)?, proofs));
+        }
         self.locked = Some(found.clone());
-        Ok((found, self.fresh()))
+        let news = after.iter().filter_map(|row| news(row, 0).transpose()).collect::<Result<_, _>>()?;
+        Ok(Begun { since: Since { found, sums: kept.sums, news }, fresh: self.fresh() })
     }
 
     pub(super) fn fresh(&self) -> HashSet<ProofKey> {
         self.side.spends().iter().map(|(proof, _)| *proof).collect()
     }
 
-    pub(super) async fn lock(&mut self, proofs: &[Spent]) -> Result<Begun, StoreFault> {
+    pub(super) async fn lock(&mut self, known: &Head, proofs: &[Spent]) -> Result<Begun, StoreFault> {
         self.roll_back().await;
         for _ in 1..AGAIN {
-            match self.try_lock(proofs).await {
+            match self.try_lock(known, proofs).await {
                 Err(fault) if is_again(&fault) => self.roll_back().await,
                 Ok(begun) => return begun,
                 Err(fault) => return Err(fault.into()),
             }
         }
-        self.try_lock(proofs).await?
+        self.try_lock(known, proofs).await?
     }
 
     /// Reads the last uses of the batch's clients that are not known. False: the head is not the one that is known.
@@ -216,11 +245,12 @@ impl PostgresWriter {
         let (lock, write) = (connection.prepared(LOCK).await?, connection.prepared(AT_ONCE).await?);
         let ends = Ends { prior: &batch.prior, after: &batch.after, mac: &batch.mac };
         let values = Values::of(&ends, &batch.rows, &batch.tiles, &side);
+        let (id, instance) = self.as_node();
         (self.is_open, self.is_open_question) = (true, true);
         // Invariant: `connected` made it.
         let client = &self.connection.as_ref().expect("a connection").client;
         let all = async {
-            let bound = values.bound();
+            let bound = [&values.bound()[..], &[&id, &instance]].concat();
             let (begun, locked, written, committed) = join!(
                 biased;
                 client.batch_execute(BEGIN),
@@ -333,6 +363,8 @@ impl PostgresWriter {
         let connection = self.connected().await?;
         let (lock, ends) = (connection.prepared(LOCK).await?, connection.prepared(ROWS).await?);
         let turn = connection.prepared(TURN).await?;
+        // It writes no batch, and what a batch of an earlier instance became is asked whoever has its id now.
+        let as_operator: Bound<'_> = &[&None::<String>, &None::<String>];
         self.is_open = true;
         // Invariant: `connected` made it.
         let client = &self.connection.as_ref().expect("a connection").client;
@@ -341,7 +373,7 @@ impl PostgresWriter {
                 biased;
                 client.batch_execute(BEGIN),
                 client.query_one(&lock, &[]),
-                client.query_one(&ends, &[]),
+                client.query_one(&ends, as_operator),
                 client.execute(&turn, &[]),
                 client.batch_execute(COMMIT),
             );

@@ -5,10 +5,12 @@
 //! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
 //! known; a failed commit is settled by reading the head again.
 
-mod catch_up;
+mod followed;
+mod following;
 pub mod issued;
 pub mod queue;
 pub mod refusals;
+mod settling;
 mod upkeep;
 pub mod view;
 
@@ -20,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::answers::ForRequest;
-use super::fault::{StopReason, StoreFault, Unavailable};
+use super::fault::Unavailable;
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
@@ -43,10 +45,6 @@ use view::{Shared, View};
 
 /// Refusals that share a commit with grants.
 const REFUSALS: usize = 128;
-
-/// How often a head is read again after a commit of unknown outcome, and how long apart.
-const SETTLING: u32 = 10;
-const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often the sequencer shows that it can be asked.
 const PULSE: Duration = Duration::from_millis(250);
@@ -152,6 +150,7 @@ impl Sequencer {
                     self.lost(*loss).await;
                     let _gone = answer.send(());
                 }
+                Work::Joined { id, instance } => self.store.write_as(id, instance),
                 Work::Tree(answer) => {
                     let _gone = answer.send((self.head.clone(), self.tree.clone()));
                 }
@@ -408,25 +407,6 @@ impl Sequencer {
             self.state = state;
         }
         self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
-    }
-
-    /// When the store does not say that it committed, the head says whether it did.
-    async fn settle(&mut self, fault: StoreFault, after: &Head) -> Result<(), Unavailable> {
-        tracing::warn!(%fault, "a commit failed; reading the head to learn its outcome");
-        self.shared.set_writable(false);
-        for _ in 0..SETTLING {
-            match self.store.settle().await {
-                Ok(found) if found.head == *after && found.rows == after.size => return Ok(()),
-                Ok(found) if found.head == self.head && found.rows == self.head.size => return Err(Unavailable::BUSY),
-                Ok(found) => {
-                    let what = "the head is neither before nor after the commit".to_owned();
-                    return Err(self.shared.stop(StopReason::Foreign { index: found.head.size, what }));
-                }
-                Err(fault) => tracing::warn!(%fault, "the head cannot be read"),
-            }
-            tokio::time::sleep(SETTLING_PAUSE).await;
-        }
-        Err(self.shared.stop(StopReason::OutcomeUnknown))
     }
 
     /// Gives the lock back, nothing written.

@@ -14,6 +14,7 @@ use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Refused;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::NodeId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers;
 use crate::journal::fault::Loss;
@@ -88,6 +89,11 @@ pub enum Work {
     Look(oneshot::Sender<Result<(), Unavailable>>),
     /// The log is not all of it: nothing is written any more.
     Lost(Box<Loss>, oneshot::Sender<()>),
+    /// This node has joined: what it writes counts as long as this instance has the id.
+    Joined {
+        id: NodeId,
+        instance: String,
+    },
     /// The tree as it is, for proofs.
     Tree(oneshot::Sender<(Head, Tree)>),
     Close(oneshot::Sender<()>),

@@ -14,8 +14,9 @@ use crate::domain::state::State;
 use crate::domain::value::clock::{Clock as _, Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::steady::SteadyClock;
-use crate::journal::fault::{ClockFault, Health, StopReason, Unavailable};
+use crate::journal::fault::{ClockFault, Health, Leased, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
+use crate::journal::lease::Lease;
 use crate::journal::store::head::Head;
 
 /// A snapshot: the state after every change of the first `size` entries.
@@ -78,6 +79,10 @@ pub struct Shared {
     /// When the sequencer showed last that it can be asked.
     beat: Mutex<Instant>,
     stopped: OnceLock<StopReason>,
+    unsettled: AtomicBool,
+    closing: AtomicBool,
+    /// The lease of this node.
+    pub lease: Lease,
 }
 
 /// A sequencer that shows nothing for so long is held up by its disk, or dead.
@@ -108,6 +113,9 @@ impl Shared {
             commit_micros: AtomicU64::new(0),
             beat: Mutex::new(Instant::now()),
             stopped: OnceLock::new(),
+            unsettled: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            lease: Lease::unneeded(),
         }
     }
 
@@ -137,7 +145,10 @@ impl Shared {
     /// The wall clock's time, wherever the log ends.
     pub fn believed(&self) -> Result<Timestamp, ClockFault> {
         let reading = self.clock.read();
-        if reading.jumped() { Err(ClockFault::Jumped(reading)) } else { Ok(reading.wall) }
+        if reading.jumped() {
+            return Err(ClockFault::Jumped(reading));
+        }
+        self.lease.apart().map_or(Ok(reading.wall), |ahead| Err(ClockFault::Apart { ahead }))
     }
 
     /// Tells of a clock that begins to be in doubt, and of the end of it.
@@ -189,6 +200,25 @@ impl Shared {
         }
     }
 
+    /// Whether the outcome of a commit is not known.
+    pub fn set_unsettled(&self, unsettled: bool) {
+        self.unsettled.store(unsettled, Ordering::Relaxed);
+    }
+
+    /// Refuses while the outcome of a commit is not known.
+    pub fn settled(&self) -> Result<(), Unavailable> {
+        if self.unsettled.load(Ordering::Relaxed) { Err(Unavailable::BUSY) } else { Ok(()) }
+    }
+
+    /// The journal is being closed: nothing is asked for ever any more.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
     pub fn set_anchored(&self, anchored: bool) {
         self.anchored.store(anchored, Ordering::Relaxed);
     }
@@ -227,6 +257,12 @@ impl Shared {
             anchored: self.anchored.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
+            unsettled: self.unsettled.load(Ordering::Relaxed),
+            leased: match (self.lease.is_fresh(), self.lease.holds()) {
+                (true, _) => Leased::Held,
+                (false, true) => Leased::Late,
+                (false, false) => Leased::Lost,
+            },
             clock: self.clock_fault(),
             held_up: self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > HELD_UP,
             stopped: self.stopped.get().cloned(),

@@ -1,7 +1,7 @@
 //! The store in an SQLite file: all SQL of the journal there.
 //!
 //! [`writer`] implements `store::write::Write` by one connection, and [`reader`] implements `store::read::Read` by connections that cannot
-//! write. [`side`] maintains the side tables (spent proofs, last uses, sums) and [`spent`] the copy of recent proofs in memory;
+//! write. [`since`] reads what other processes wrote, [`side`] maintains the side tables (spent proofs, last uses, sums) and [`spent`] the copy of recent proofs in memory;
 //! [`wal_checkpoint`] keeps the write-ahead log short. Nothing here decides: the sequencer makes the batches.
 
 pub mod answers;
@@ -16,6 +16,7 @@ pub mod reader;
 pub mod restore;
 pub mod schema;
 pub mod side;
+mod since;
 pub mod snapshot;
 pub mod spent;
 pub mod statement;

@@ -13,6 +13,7 @@ use super::long_reads::LongReads;
 use super::people;
 use super::query::{bind, counting, listing};
 use super::schema;
+use super::since;
 use super::snapshot::{self, Reading};
 use super::spent::{self, Memory};
 use super::statement::LATELY;
@@ -34,7 +35,7 @@ use crate::journal::store::gathered::Gathered;
 use crate::journal::store::people::{PeopleHead, StoredPeople};
 use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
-use crate::journal::store::row::{Issuance, IssuedPlace, KnownRequest};
+use crate::journal::store::row::{Issuance, IssuedPlace, KnownRequest, Since};
 use crate::journal::store::snapshot::Snapshot;
 use crate::journal::store::uses::{StoredUses, UseRow, UsesInDays};
 use crate::journal::tree::tiles::{Kind, Tile};
@@ -273,6 +274,10 @@ impl Read for SqliteReader {
 
     fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>> {
         Box::pin(answers::read(&self.pool, once, now))
+    }
+
+    fn since(&self, from: u64, most: u32) -> Answer<'_, Since> {
+        Box::pin(async move { since::read(&mut *self.pool.begin().await?, from, most).await })
     }
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault> {

@@ -101,6 +101,12 @@ impl Side {
         let kept = sqlx::query(SUMS).fetch_one(&mut *connection).await?;
         // No head of ours: nothing is spent and nothing written at it, and the sequencer finds out what it is.
         let Some(sums) = self.key.open(kept.try_get(0)?, &found.head) else { return Ok(()) };
+        match check(connection, &self.key, &found.head, &Table::READ_AGAIN).await {
+            Ok(_) => {}
+            Err(OpenFault::Table { table, .. }) => return Err(StoreFault::Foreign(table)),
+            Err(OpenFault::Store(fault)) => return Err(fault),
+            Err(other) => return Err(StoreFault::unreadable(other)),
+        }
         let rows = sqlx::query(LATELY).fetch_all(&mut *connection).await?;
         let rows: Vec<&[u8]> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         let round = sqlx::query(ROUND).fetch_one(&mut *connection).await?;

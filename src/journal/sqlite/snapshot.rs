@@ -271,7 +271,7 @@ fn searched(row: &SqliteRow) -> Result<SearchRow, StoreFault> {
 }
 
 /// Columns first, size after, prior root, root, prior change, MAC, from `at` on.
-fn batch(row: &SqliteRow, at: usize) -> Result<StoredBatch, StoreFault> {
+pub fn batch(row: &SqliteRow, at: usize) -> Result<StoredBatch, StoreFault> {
     let prior_change: Option<i64> = row.try_get(at + 4)?;
     Ok(StoredBatch {
         first: index(row, at)?,

@@ -8,14 +8,15 @@
 use std::iter::repeat_n;
 use std::sync::LazyLock;
 
-use sqlx::Sqlite;
 use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 
-use super::column::sql;
+use super::column::{digest, number, sql, time};
 use super::spent;
+use crate::journal::fault::StoreFault;
 use crate::journal::store::batch::{Batch, Row, Spent};
-use crate::journal::store::head::Head;
+use crate::journal::store::head::{Found, Head};
 use crate::journal::store::write::Probe;
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.
@@ -220,4 +221,18 @@ pub fn probe(probe: Probe) -> &'static str {
              DELETE FROM tiles WHERE level = -1; COMMIT"
         }
     }
+}
+
+/// The columns of [`HEAD`].
+pub fn found(row: Option<&SqliteRow>) -> Result<Found, StoreFault> {
+    let row = row.ok_or(StoreFault::from(sqlx::Error::RowNotFound))?;
+    let newest: Option<i64> = row.try_get(4)?;
+    let last_change: Option<i64> = row.try_get(2)?;
+    let head = Head {
+        size: number(row.try_get(0)?)?,
+        root: digest(row, 1)?,
+        last_change: last_change.map(number).transpose()?,
+        time: time(row.try_get(3)?)?,
+    };
+    Ok(Found { head, rows: newest.map(number).transpose()?.map_or(0, |newest| newest + 1) })
 }

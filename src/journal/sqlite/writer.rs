@@ -1,27 +1,30 @@
 //! The writer: one connection, one transaction at a time.
 
+mod tables;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
 use tokio::sync::Notify;
 
 use super::answers;
-use super::column::{digest, number, sql, time};
+use super::column::{digest, sql};
 use super::people;
-use super::schema::{self, UPGRADES};
-use super::side::{self, Side};
+use super::schema;
+use super::side::Side;
+use super::since;
 use super::snapshot::Reading;
 use super::spent::Memory;
-use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
+use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail, found};
 use super::uses;
 use super::wal_checkpoint::{CHECKPOINT, Checkpoints};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::RequestId;
+use crate::domain::value::names::{NodeId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
@@ -29,10 +32,11 @@ use crate::journal::store::Answer;
 use crate::journal::store::batch::{Batch, Beside, Row, Spent};
 use crate::journal::store::head::{Found, Head};
 use crate::journal::store::people::PeopleChange;
+use crate::journal::store::row::Since;
 use crate::journal::store::snapshot::Exclusive;
 use crate::journal::store::sums::SumKey;
 use crate::journal::store::uses::UsesChange;
-use crate::journal::store::write::{Begun, Probe, Tried, Write};
+use crate::journal::store::write::{Begun, MOST_NEWS, Probe, Tried, Write};
 use crate::journal::tree::tiles::WIDTH;
 
 /// How long a scrub waits for readers to leave the log, and how often it looks.
@@ -71,35 +75,6 @@ impl SqliteWriter {
     /// The proofs that were spent lately, for the read side.
     pub fn lately(&self) -> Memory {
         self.side.lately()
-    }
-
-    /// Makes the tables of a new database.
-    pub async fn create(&mut self) -> Result<(), StoreFault> {
-        let (head, key) = (Head::empty(), self.key.clone());
-        let connection = self.connection().await?;
-        let mut transaction = connection.begin().await?;
-        sqlx::raw_sql(schema::TABLES).execute(&mut *transaction).await?;
-        let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time, sums) VALUES (1, 0, ?, NULL, 0, x'')");
-        insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
-        side::write_sums(&mut transaction, &key, &head).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Upgrades tables of earlier versions. Any other version is left for the read side to refuse.
-    pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
-        for (before, upgrade) in UPGRADES {
-            let connection = self.connection().await?;
-            if schema::version(connection).await? != Some(before) {
-                continue;
-            }
-            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-            // Another process may have been first.
-            if schema::version(&mut transaction).await? == Some(before) {
-                sqlx::raw_sql(upgrade).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-        }
-        Ok(())
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
@@ -158,23 +133,34 @@ impl SqliteWriter {
     }
 
     /// Takes the lock, and looks where the log ends.
-    async fn lock(&mut self, proofs: &[Spent]) -> Result<Begun, StoreFault> {
+    async fn lock(&mut self, known: &Head, proofs: &[Spent]) -> Result<Begun, StoreFault> {
         if proofs.is_empty() || proofs.len() > MOST {
             self.run(sqlx::query(BEGIN)).await?;
             let found = self.head().await?;
             let (connection, side) = self.beside().await?;
             side.know(connection, &found).await?;
             self.locked = Some(found.clone());
-            return Ok((found, self.spend_now(proofs).await?));
+            let fresh = if found.head == *known { self.spend_now(proofs).await? } else { HashSet::new() };
+            return self.begun(known, found, fresh).await;
         }
         let mut rows = statement::begin_spending(proofs).fetch_all(self.connection().await?).await?;
         let found = found(rows.pop().as_ref())?;
         let (connection, side) = self.beside().await?;
         side.know(connection, &found).await?;
         let among = rows.iter().map(|row| Ok(ProofKey(digest(row, 0)?))).collect::<Result<_, StoreFault>>()?;
-        let fresh = side.spend_all_but(&among, proofs);
+        let fresh = if found.head == *known { side.spend_all_but(&among, proofs) } else { HashSet::new() };
         self.locked = Some(found.clone());
-        Ok((found, fresh))
+        self.begun(known, found, fresh).await
+    }
+
+    /// Reads what was written after `known`, if the log does not end there.
+    async fn begun(&mut self, known: &Head, found: Found, fresh: HashSet<ProofKey>) -> Result<Begun, StoreFault> {
+        let since = if found.head == *known {
+            Since { found, sums: Vec::new(), news: Vec::new() }
+        } else {
+            since::read(self.connection().await?, known.size, MOST_NEWS).await?
+        };
+        Ok(Begun { since, fresh })
     }
 
     async fn spend_now(&mut self, proofs: &[Spent]) -> Result<HashSet<ProofKey>, StoreFault> {
@@ -233,6 +219,9 @@ impl SqliteWriter {
 }
 
 impl Write for SqliteWriter {
+    /// Nobody else has a node of this journal: it is a file.
+    fn write_as(&mut self, _id: NodeId, _instance: String) {}
+
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
         // A tile that becomes full is written by itself.
         let fills_tile = prior.size % u64::from(WIDTH) + rows as u64 >= u64::from(WIDTH);
@@ -265,11 +254,11 @@ impl Write for SqliteWriter {
         })
     }
 
-    fn begin<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, Begun> {
+    fn begin<'a>(&'a mut self, known: &'a Head, proofs: &'a [Spent]) -> Answer<'a, Begun> {
         self.locked = None;
         self.tail = None;
         self.side.clear();
-        Box::pin(self.lock(proofs))
+        Box::pin(self.lock(known, proofs))
     }
 
     fn spend<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, HashSet<ProofKey>> {
@@ -433,18 +422,4 @@ impl Write for SqliteWriter {
             Ok(())
         })
     }
-}
-
-/// The columns of [`HEAD`].
-fn found(row: Option<&SqliteRow>) -> Result<Found, StoreFault> {
-    let row = row.ok_or(StoreFault::from(sqlx::Error::RowNotFound))?;
-    let newest: Option<i64> = row.try_get(4)?;
-    let last_change: Option<i64> = row.try_get(2)?;
-    let head = Head {
-        size: number(row.try_get(0)?)?,
-        root: digest(row, 1)?,
-        last_change: last_change.map(number).transpose()?,
-        time: time(row.try_get(3)?)?,
-    };
-    Ok(Found { head, rows: newest.map(number).transpose()?.map_or(0, |newest| newest + 1) })
 }

@@ -4,7 +4,8 @@
 //! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
 //! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
 //! [`query`] a choice of entries, [`head`] the end of the log, and [`sums`] the keyed sums over the side tables: spent proofs and last uses,
-//! which lie beside the entries. [`gathered`] asks for many callers at once. [`restore`] takes what another store had. [`people`] has the rows of the people directory, [`uses`] those of the counts of uses.
+//! which lie beside the entries. [`gathered`] asks for many callers at once. [`nodes`] are those that share the journal, with their leases.
+//! [`restore`] takes what another store had. [`people`] has the rows of the people directory, [`uses`] those of the counts of uses.
 //!
 //! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
 //! the head of an earlier one is refused by the store, whoever sends it.
@@ -22,6 +23,7 @@ pub mod column;
 pub mod contract;
 pub mod gathered;
 pub mod head;
+pub mod nodes;
 pub mod people;
 pub mod query;
 pub mod read;

@@ -3,7 +3,7 @@
 use super::Answer;
 use super::people::{PeopleHead, StoredPeople};
 use super::query::Query;
-use super::row::{Issuance, IssuedPlace, KnownRequest};
+use super::row::{Issuance, IssuedPlace, KnownRequest, Since};
 use super::snapshot::Snapshot;
 use super::uses::{StoredUses, UseRow, UsesInDays};
 use crate::domain::credential::revocation::Clients;
@@ -96,6 +96,8 @@ pub trait Read: Send + Sync {
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
     /// The request with this key, if it is known at `now`.
     fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>>;
+    /// The end of the log, and batches from the entry `from` on, at most `most`, as of one moment.
+    fn since(&self, from: u64, most: u32) -> Answer<'_, Since>;
     /// Begins to read at one moment. Tables of another version are refused.
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault>;
     /// Ends all connections.

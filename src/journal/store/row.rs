@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
-use super::head::Head;
+use super::head::{Found, Head};
 
 /// The end of the log as the store has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,6 +89,28 @@ pub struct StoredBatch {
     pub prior_change: Option<u64>,
     /// Its MAC.
     pub mac: Vec<u8>,
+}
+
+/// A batch, as a node follows it that did not write it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct News {
+    /// Its line.
+    pub batch: StoredBatch,
+    /// The leaf hashes of its entries; fewer than it has where entries have left.
+    pub leaves: Vec<Digest>,
+    /// Its entry, if it has one alone, as every change has it.
+    pub alone: Option<Vec<u8>>,
+}
+
+/// What stands after an entry, and the end of the log at the same moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Since {
+    /// The end of the log.
+    pub found: Found,
+    /// The sums over the side tables, as the head keeps them.
+    pub sums: Vec<u8>,
+    /// The batches after the entry, in order; not all of them where they are many.
+    pub news: Vec<News>,
 }
 
 /// A change, and the batch that begins at it.

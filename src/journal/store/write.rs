@@ -12,10 +12,11 @@ use super::Answer;
 use super::batch::{Batch, Spent};
 use super::head::{Found, Head};
 use super::people::PeopleChange;
+use super::row::Since;
 use super::snapshot::Exclusive;
 use super::uses::UsesChange;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::RequestId;
+use crate::domain::value::names::{NodeId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 
@@ -30,6 +31,9 @@ pub enum Tried {
     Not,
 }
 
+/// The batches that an answer has at most: who is further behind reads on before it takes the lock.
+pub const MOST_NEWS: u32 = 256;
+
 /// The size of a probe.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Probe {
@@ -39,13 +43,21 @@ pub enum Probe {
     Room,
 }
 
-/// The result of `begin`: the end of the log, and the proofs that were not spent before.
-pub type Begun = (Found, HashSet<ProofKey>);
+/// The result of `begin`, while the lock is held.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// The end of the log, and the batches after the head that the caller knows.
+    pub since: Since,
+    /// The proofs that were not spent before, and are with this batch. None where the log does not end as the caller knows it.
+    pub fresh: HashSet<ProofKey>,
+}
 
 /// Writes.
 ///
 /// The failure table of the tests stands at this seam (CONTRIBUTING.md, 19): each step may fail, and a commit may fail and yet be persisted.
 pub trait Write: Send {
+    /// From now on nothing is written unless this instance has the id of the node.
+    fn write_as(&mut self, id: NodeId, instance: String);
     /// Whether [`Self::record`] may take a batch of so many rows after `prior`.
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool;
     /// Writes `batch`, spends `proofs` and commits, in one round trip.
@@ -53,8 +65,8 @@ pub trait Write: Send {
     /// It does so only if the log ends where the batch begins and none of the proofs was spent. After an error the batch may or may not be
     /// durable: [`Self::settle`] tells.
     fn record<'a>(&'a mut self, batch: Batch, proofs: &'a [Spent]) -> Answer<'a, Tried>;
-    /// Takes the write lock, reads the head, and spends `proofs`.
-    fn begin<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, Begun>;
+    /// Takes the write lock, and reads the head and what was written after `known`. If nothing was, it spends `proofs`.
+    fn begin<'a>(&'a mut self, known: &'a Head, proofs: &'a [Spent]) -> Answer<'a, Begun>;
     /// After `begin`: spends proofs, as the commit says; returns those that were not spent before.
     fn spend<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, HashSet<ProofKey>>;
     /// After `begin`: forgets the spent proofs of a slice (0 to 255) that have expired.

@@ -48,7 +48,7 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Seconds, Timestamp};
-use crate::domain::value::names::RequestId;
+use crate::domain::value::names::{NodeId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 
 /// One journal in a directory, which is opened, killed and opened again.
@@ -109,6 +109,7 @@ impl House {
             origin: "sts.acme.example/carnet".to_owned(),
             dev: false,
             anchor: Some(directory.path().join("anchor")),
+            node: None,
             create: true,
         };
         Self {
@@ -252,6 +253,10 @@ impl Faulty {
 }
 
 impl Write for Faulty {
+    fn write_as(&mut self, id: NodeId, instance: String) {
+        self.inner.write_as(id, instance);
+    }
+
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
         !self.step_by_step && self.inner.goes_at_once(prior, rows, proofs)
     }
@@ -275,13 +280,13 @@ impl Write for Faulty {
         })
     }
 
-    fn begin<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, Begun> {
+    fn begin<'a>(&'a mut self, known: &'a Head, proofs: &'a [Spent]) -> Answer<'a, Begun> {
         Box::pin(async move {
             if self.takes(&[Fault::BeginFails]).is_some() {
                 return Err(Self::broken());
             }
             self.make_room().await?;
-            self.inner.begin(proofs).await
+            self.inner.begin(known, proofs).await
         })
     }
 

@@ -550,7 +550,7 @@ async fn a_forked_journal_is_refused() {
 async fn forge(house: &House, token: bool) -> u64 {
     let kek = Kek::from_bytes([8; 32]);
     let mut store = SqliteWriter::connect(&house.database(), true, SumKey::of(&House::kek())).await.expect("connects");
-    let (found, _) = store.begin(&[]).await.expect("begins");
+    let found = store.begin(&Head::empty(), &[]).await.expect("begins").since.found;
     let Head { size, last_change, time, .. } = found.head.clone();
     let mut connection = hand(house).await;
     let rows = sqlx::query("SELECT leaf FROM entries ORDER BY idx").fetch_all(&mut connection).await.expect("reads");
@@ -618,6 +618,27 @@ async fn a_well_formed_row_by_another_hand_stops_the_node() {
         assert_eq!(fault.index(), Some(at));
         assert!(!out.exists());
     }
+}
+
+/// A revocation that is the newest entry, put under the kind of a token, with the head as it would be without it.
+///
+/// No key of ours is over the kind of a row, nor over the head's last change: the bytes of the entry tell.
+#[tokio::test]
+async fn a_change_under_another_kind_is_not_hidden() {
+    const HIDE: &str = "UPDATE entries SET kind = 'issued' WHERE idx = (SELECT last_change FROM head); \
+        UPDATE head SET last_change = (SELECT prior_change FROM batches ORDER BY first DESC LIMIT 1)";
+    let house = House::new();
+    let (first, second) = (house.furnished().await, house.open().await.expect("opens"));
+    let revoked = make(&second, revocation()).await.index;
+    second.close().await;
+    house.sql(HIDE).await;
+    assert!(record(&first, "next", "next").await.is_err());
+    assert!(matches!(first.health().stopped, Some(StopReason::Foreign { index, .. }) if index == revoked));
+    assert_eq!(first.view().size, revoked, "nothing of it is taken in");
+    first.close().await;
+    let refused = house.open().await.err();
+    assert!(matches!(refused, Some(OpenFault::Inconsistent { index, .. }) if index == revoked), "{refused:?}");
+    fault_of(&house).await;
 }
 
 /// A row without batch, tree and head.

@@ -15,8 +15,8 @@ const HOMES: [(&str, &[&str]); 42] = [
     ("http", &["authn/", "verifier/"]),
     ("hyper", &["http/front/", "server/"]),
     ("hyper_util", &["server/"]),
-    ("rustls", &["authn/", "journal/postgres/", "server/"]),
-    ("tokio_rustls", &["journal/postgres/", "server/"]),
+    ("rustls", &["authn/", "journal/postgres/", "revocation/", "server/"]),
+    ("tokio_rustls", &["journal/postgres/", "revocation/", "server/"]),
     ("tower", &["http/front/", "server/", "verifier/"]),
     ("utoipa", &["broker/view/", "http/admin/"]),
     // Keys, signatures, certificates
@@ -30,7 +30,7 @@ const HOMES: [(&str, &[&str]); 42] = [
     ("webauthn_rs", &["authn/"]),
     ("x509_parser", &["authn/", "issuance/", "journal/postgres/"]),
     ("yasna", &["issuance/authority/"]),
-    ("zeroize", &["authn/", "issuance/", "journal/", "outbound/", "serve/", "server/"]),
+    ("zeroize", &["authn/", "issuance/", "journal/", "outbound/", "revocation/", "serve/", "server/"]),
     // The outside
     ("flate2", &["journal/"]),
     ("lettre", &["outbound/mail.rs"]),

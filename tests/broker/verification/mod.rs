@@ -578,7 +578,7 @@ async fn s_9_proofs_at_a_resource_have_a_bucket_of_their_own() {
     // It holds 6000 a minute, too many to send: a value that is no number counts as an empty bucket.
     let redis = world.redis.as_ref().expect("redis");
     redis.command(&["SET", "carnet:{production}:quota:possession:globex/order-sync", "x"]);
-    let seen = || redis.command(&["KEYS", "carnet:{seen}:*"]).lines().count();
+    let seen = || redis.command(&["KEYS", "carnet:{seen:*"]).lines().count();
     let before = seen();
     let over = show().await;
     assert_eq!((over.status, &over.json()["reason"]), (429, &json!("quota.exceeded")), "{}", over.text());

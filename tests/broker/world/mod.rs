@@ -5,6 +5,7 @@ pub mod days;
 pub mod description;
 mod evidence;
 pub mod issuer;
+mod node;
 pub mod records;
 pub mod redis;
 pub mod store;
@@ -67,6 +68,10 @@ impl Clock for TestClock {
 
     fn monotonic(&self) -> Duration {
         Duration::from_secs(self.passed.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn is_set_at_will(&self) -> bool {
+        true
     }
 }
 

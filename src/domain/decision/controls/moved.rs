@@ -64,7 +64,9 @@ pub(super) fn moved(change: &Change, state: &State) -> Moved {
         Change::Offboarding(change) => {
             let case = change.offboarding().and_then(|id| state.offboardings.find(id.as_str()));
             let own = case.into_iter().flat_map(|case| case.integrations.iter().cloned().map(Unit::Integration));
-            Moved { own: own.collect(), beside: vec![Unit::Cases, Unit::Signals], all: false }
+            // What came after the case had begun is held by it too, and no part of it.
+            let held = case.into_iter().flat_map(|case| of(&case.about, state));
+            Moved { own: own.chain(held).collect(), beside: vec![Unit::Cases, Unit::Signals], all: false }
         }
         Change::Directory(change) => moved_by_directory(change, state),
     }

@@ -99,7 +99,7 @@ async fn torn(node: &mut Node) {
     let said: Vec<Said> = (0..300).map(|_| (ISSUED, "globex/order-sync", "{}")).collect();
     let (mut batch, _) = node.batch(&said, 0);
     batch.beside = beside();
-    node.writer.begin(&[proof(8, 1000)]).await.expect("begins");
+    node.writer.begin(&node.head, &[proof(8, 1000)]).await.expect("begins");
     node.writer.append(batch).await.expect("appends");
 }
 
@@ -138,7 +138,7 @@ pub async fn nothing_is_written_without_the_lock(store: &dyn Candidate) {
         assert!(refused.is_err() && node.writer.commit().await.is_err());
         assert_nothing_of_it(&node).await;
         // Nor after the lock was given back.
-        node.writer.begin(&[]).await.expect("begins");
+        node.writer.begin(&node.head, &[]).await.expect("begins");
         node.writer.abort().await.expect("gives up");
     }
 }
@@ -154,7 +154,7 @@ pub async fn a_store_without_room_writes_nothing_and_goes_on_with_room(store: &d
         let outcome = match way {
             Way::AtOnce => node.writer.record(batch, &[proof(8, 1000)]).await.map(drop),
             Way::StepByStep => {
-                node.writer.begin(&[proof(8, 1000)]).await.expect("begins");
+                node.writer.begin(&node.head, &[proof(8, 1000)]).await.expect("begins");
                 match node.writer.append(batch).await {
                     Ok(()) => node.writer.commit().await,
                     failed => failed,

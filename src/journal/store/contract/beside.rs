@@ -37,7 +37,7 @@ pub async fn texts_and_keys_stand_or_fall_with_their_change(store: &dyn Candidat
     let gone = || Beside { erased: vec![mary.digest], destroyed: vec![blob("one").name], ..Beside::default() };
     let (mut batch, _) = node.batch(&[(CHANGE, "partner:globex", "{}")], 0);
     batch.beside = gone();
-    node.writer.begin(&[]).await.expect("begins");
+    node.writer.begin(&node.head, &[]).await.expect("begins");
     node.writer.append(batch).await.expect("appends");
     node.writer.abort().await.expect("gives up");
     assert_eq!(node.reader.texts(&all).await.expect("reads").len(), 3, "not said, not erased");
@@ -115,7 +115,7 @@ fn request(name: &str) -> RequestId {
 
 /// Claims a key for a request, and commits or gives up. Returns whether it was claimed.
 async fn claim(node: &mut Node, key: &[u8], name: &str, commits: bool) -> bool {
-    node.writer.begin(&[]).await.expect("begins");
+    node.writer.begin(&node.head, &[]).await.expect("begins");
     let claimed = node.writer.claim(&once(key), &request(name), at(0)).await.expect("claims");
     if claimed && commits {
         let (batch, tree) = node.batch(&[(CHANGE, "partner:globex", "{}")], 0);

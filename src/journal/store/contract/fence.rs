@@ -13,8 +13,9 @@ const SECOND: [Said; 1] = [(ISSUED, "globex/order-sync", "{\"by\":\"the second\"
 async fn assert_fenced(late: &mut Node, now: &Node) {
     let (batch, _) = late.batch(&FIRST, 0);
     assert_eq!(late.writer.record(batch, &[proof(1, 1000)]).await.expect("answers"), Tried::Not);
-    let (found, _) = late.writer.begin(&[proof(1, 1000)]).await.expect("begins");
-    assert_eq!(found, now.found(), "it is told where the log ends");
+    let begun = late.writer.begin(&late.head, &[proof(1, 1000)]).await.expect("begins");
+    assert_eq!(begun.since.found, now.found(), "it is told where the log ends");
+    assert!(begun.fresh.is_empty(), "nothing is spent by who does not know the head");
     let (batch, _) = late.batch(&FIRST, 0);
     assert!(late.writer.append(batch).await.is_err(), "the log does not end there");
     late.writer.abort().await.expect("gives up");
@@ -56,7 +57,7 @@ pub async fn a_writer_of_an_earlier_epoch_is_refused(store: &dyn Candidate) {
     let mut tree = after.tree.clone();
     let batch = Batch::of(vec![Row::change(&entry)], true, &after.head, &mut tree, &after.key);
     let head = batch.after.clone();
-    after.writer.begin(&[]).await.expect("begins");
+    after.writer.begin(&after.head, &[]).await.expect("begins");
     after.writer.append(batch).await.expect("appends");
     after.writer.commit().await.expect("commits");
     (after.head, after.tree) = (head, tree);
@@ -70,7 +71,7 @@ pub async fn a_settled_batch_does_not_come_in_later(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
     node.write(Way::AtOnce, &FIRST, &[]).await;
     let (batch, _) = node.batch(&SECOND, 0);
-    node.writer.begin(&[proof(1, 1000)]).await.expect("begins");
+    node.writer.begin(&node.head, &[proof(1, 1000)]).await.expect("begins");
     node.writer.append(batch).await.expect("appends");
     assert_eq!(node.writer.settle().await.expect("settles"), node.found());
     assert!(node.writer.commit().await.is_err());
@@ -86,9 +87,9 @@ pub async fn who_waits_for_the_lock_finds_the_newer_head(store: &dyn Candidate) 
     let mut second = Node::on(store, None).await;
     let (batch, tree) = first.batch(&FIRST, 0);
     let after = batch.after.clone();
-    first.writer.begin(&[proof(1, 1000)]).await.expect("begins");
+    first.writer.begin(&first.head, &[proof(1, 1000)]).await.expect("begins");
     let spends = [proof(1, 1000)];
-    let waiting = second.writer.begin(&spends);
+    let waiting = second.writer.begin(&second.head, &spends);
     let writing = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         first.writer.append(batch).await.expect("appends");
@@ -96,8 +97,17 @@ pub async fn who_waits_for_the_lock_finds_the_newer_head(store: &dyn Candidate) 
     };
     let (begun, ()) = tokio::join!(waiting, writing);
     (first.head, first.tree) = (after, tree);
-    let (found, fresh) = begun.expect("begins");
-    assert_eq!(found, first.found());
-    assert!(fresh.is_empty(), "what was spent while it waited is spent");
-    second.writer.abort().await.expect("gives up");
+    let Begun { since, fresh } = begun.expect("begins");
+    assert_eq!(since.found, first.found());
+    assert!(fresh.is_empty(), "nothing is spent by who does not know the head");
+    assert_eq!(since.news.iter().map(|news| news.batch.root).collect::<Vec<_>>(), [first.head.root], "what it waited for");
+    assert_eq!(since, first.reader.since(0, 10).await.expect("reads"));
+    // It goes on while it holds the lock.
+    assert!(second.writer.spend(&spends).await.expect("spends").is_empty(), "what was spent while it waited is spent");
+    (second.head, second.tree) = (first.head.clone(), first.tree.clone());
+    let (batch, tree) = second.batch(&SECOND, 0);
+    (second.head, second.tree) = (batch.after.clone(), tree);
+    second.writer.append(batch).await.expect("appends");
+    second.writer.commit().await.expect("commits");
+    assert_eq!(first.end().await, second.found());
 }

@@ -19,7 +19,7 @@ use super::batch::{Batch, Beside, MacKey, Row, Spent};
 use super::head::{Found, Head};
 use super::reader::Reader;
 use super::sums::SumKey;
-use super::write::{Tried, Write};
+use super::write::{Begun, Tried, Write};
 use crate::domain::fixture;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -59,6 +59,7 @@ macro_rules! laws {
             reads::entries_that_are_asked_for_together_go_each_to_its_caller,
             reads::queries_find_what_they_ask_for,
             reads::a_query_about_a_partner_finds_what_names_it,
+            reads::what_stands_after_an_entry_is_read_with_the_end,
             reads::a_snapshot_stays_at_its_moment,
             reads::a_snapshot_has_the_changes_with_their_batches,
             spent::a_proof_is_spent_once,
@@ -125,7 +126,7 @@ impl Node {
         let key = MacKey::of(&Kek::from_bytes([7; 32]));
         let (mut writer, reader) = store.open(&key.sums).await.expect("opens");
         // A start has looked where the log ends before anything is written at once.
-        writer.begin(&[]).await.expect("begins");
+        writer.begin(&Head::empty(), &[]).await.expect("begins");
         writer.abort().await.expect("gives up");
         let (head, tree) = of.map_or((Head::empty(), Tree::default()), |of| (of.head.clone(), of.tree.clone()));
         Self { writer, reader, head, tree, key }
@@ -167,8 +168,9 @@ impl Node {
                 assert_eq!(self.writer.record(batch, proofs).await.expect("writes"), Tried::Done);
             }
             Way::AtOnce | Way::StepByStep => {
-                let (found, fresh) = self.writer.begin(proofs).await.expect("begins");
-                assert_eq!((found, fresh), (self.found(), keys(proofs)));
+                let begun = self.writer.begin(&self.head, proofs).await.expect("begins");
+                assert_eq!((&begun.since.found, &begun.fresh), (&self.found(), &keys(proofs)));
+                assert!(begun.since.news.is_empty(), "nobody else wrote");
                 self.writer.append(batch).await.expect("appends");
                 self.writer.commit().await.expect("commits");
             }
@@ -181,7 +183,7 @@ impl Node {
         let (mut batch, tree) = self.batch(&[(CHANGE, "partner:globex", body)], 0);
         batch.beside = beside;
         let after = batch.after.clone();
-        self.writer.begin(&[]).await.expect("begins");
+        self.writer.begin(&self.head, &[]).await.expect("begins");
         self.writer.append(batch).await.expect("appends");
         self.writer.commit().await.expect("commits");
         (self.head, self.tree) = (after, tree);
@@ -189,7 +191,7 @@ impl Node {
 
     /// Writes a change, at which proofs whose time is over at `time` are forgotten, and lets the store do what it put off.
     pub async fn forget_at(&mut self, time: i64) {
-        self.writer.begin(&[]).await.expect("begins");
+        self.writer.begin(&self.head, &[]).await.expect("begins");
         for slice in 0..=u8::MAX {
             self.writer.purge(slice, at(time)).await.expect("purges");
         }

@@ -151,6 +151,36 @@ pub async fn a_query_about_a_partner_finds_what_names_it(store: &dyn Candidate) 
     assert!(!kinds.iter().any(|(partner, _)| *partner == "glob"), "{kinds:?}");
 }
 
+pub async fn what_stands_after_an_entry_is_read_with_the_end(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    assert_eq!(node.reader.since(0, 10).await.expect("reads").news, []);
+    let (one, two) = ((ISSUED, "globex/order-sync", "{\"alone\":1}"), (REFUSED, "globex/order-sync", "{\"n\":2}"));
+    node.write(Way::StepByStep, &[one], &[proof(1, 1000)]).await;
+    node.write(Way::AtOnce, &[one, two], &[proof(2, 1000)]).await;
+    node.change("{\"number\":3}", Beside::default()).await;
+    let since = node.reader.since(0, 10).await.expect("reads");
+    assert_eq!(since.found, node.found());
+    assert!(node.key.sums.open(&since.sums, &node.head).is_some(), "the sums of this head");
+    let alone: Vec<Option<&str>> =
+        since.news.iter().map(|news| Some(std::str::from_utf8(news.alone.as_deref()?).expect("text"))).collect();
+    assert_eq!(alone, [Some("{\"alone\":1}"), None, Some("{\"number\":3}")], "an entry that shares its batch is not read");
+    let mut prior = Head::empty();
+    for news in &since.news {
+        let batch = &news.batch;
+        assert_eq!((batch.first, batch.prior_root, batch.prior_change), (prior.size, prior.root, prior.last_change));
+        assert_eq!(news.leaves.len() as u64, batch.size_after - batch.first);
+        assert!(node.key.verifies(&batch.mac, batch.prior_root, batch.first, batch.prior_change, &news.leaves));
+        prior = Head { size: batch.size_after, root: batch.root, ..prior };
+    }
+    assert_eq!((prior.size, prior.root), (node.head.size, node.head.root));
+    assert_eq!(
+        node.reader.since(1, 1).await.expect("reads").news,
+        since.news[1..2],
+        "from an entry on, and no more than asked for"
+    );
+    assert_eq!(node.reader.since(node.head.size, 10).await.expect("reads").news, []);
+}
+
 pub async fn a_snapshot_stays_at_its_moment(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
     node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{\"early\":1}")], &[proof(1, 1000)]).await;

@@ -16,10 +16,10 @@ async fn assert_spent(node: &mut Node, spent: &[Spent], fresh: &[Spent]) {
         assert!(!node.reader.is_spent(&one.0).await.expect("reads"));
     }
     let all: Vec<Spent> = spent.iter().chain(fresh).copied().collect();
-    let (_, left) = node.writer.begin(&all).await.expect("begins");
+    let left = node.writer.begin(&node.head, &all).await.expect("begins").fresh;
     assert_eq!(left, keys(fresh), "as the lock is taken");
     node.writer.abort().await.expect("gives up");
-    node.writer.begin(&[]).await.expect("begins");
+    node.writer.begin(&node.head, &[]).await.expect("begins");
     assert_eq!(node.writer.spend(&all).await.expect("spends"), keys(fresh), "while it is held");
     node.writer.abort().await.expect("gives up");
     assert_eq!(node.end().await, node.found());
@@ -57,7 +57,7 @@ pub async fn a_proof_is_spent_once_whoever_writes(store: &dyn Candidate) {
 pub async fn a_batch_that_is_given_up_spends_nothing(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
     node.write(Way::AtOnce, &TOKEN, &[]).await;
-    let (_, fresh) = node.writer.begin(&[proof(1, 1000)]).await.expect("begins");
+    let fresh = node.writer.begin(&node.head, &[proof(1, 1000)]).await.expect("begins").fresh;
     assert_eq!(fresh.len(), 1);
     assert_eq!(node.writer.spend(&[proof(2, 1000)]).await.expect("spends").len(), 1);
     node.writer.abort().await.expect("gives up");

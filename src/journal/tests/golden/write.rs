@@ -9,6 +9,7 @@ use crate::domain::examples::{Example, facts};
 use crate::domain::fixture::NOON;
 use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
@@ -62,6 +63,9 @@ async fn write_what_is_in_no_golden_journal() {
     }
     if missing_kind("journal.reopened") {
         writer.reopen().await;
+    }
+    if missing_kind("journal.moved") {
+        writer.moves().await;
     }
     let directory = root().join((known.len() + 1).to_string());
     writer.golden(directory).await.write(&writer.house);
@@ -147,8 +151,8 @@ impl Writer {
         let record = state.integrations.get(&id).and_then(|one| one.current.as_ref()).expect("in force").version;
         let (rows, proofs) = rows(head.size, fixture::at(self.now), record);
         let mut store = opened.writer;
-        let (found, fresh) = store.begin(&proofs).await.expect("begins");
-        assert_eq!((found.head, fresh.len()), (head.clone(), proofs.len()));
+        let begun = store.begin(&head, &proofs).await.expect("begins");
+        assert_eq!((begun.since.found.head, begun.fresh.len()), (head.clone(), proofs.len()));
         store.append(Batch::of(rows, false, &head, &mut tree, &key)).await.expect("appends");
         store.commit().await.expect("commits");
         store.close().await.expect("closes");
@@ -171,6 +175,20 @@ impl Writer {
         journal.close().await;
         self.wait(-DAY);
         self.house.correct_clock().await.expect("corrects").close().await;
+    }
+
+    /// Left for another database, and come from there.
+    async fn moves(&mut self) {
+        self.wait(60);
+        let journal = self.house.open().await.expect("opens");
+        let (place, view) = ("sqlite:///var/lib/carnet/journal.db".to_owned(), journal.view());
+        let to = "postgres://db1.acme.example/carnet".to_owned();
+        let moved = JournalChange::Moved { to, size: view.size, root: view.root };
+        make(&journal, Change::from(moved).by(Actor::Operator)).await;
+        let view = journal.view();
+        let arrived = JournalChange::Arrived { from: place, size: view.size, root: view.root };
+        make(&journal, Change::from(arrived).by(Actor::Operator)).await;
+        journal.close().await;
     }
 
     /// What was written.

@@ -1,0 +1,100 @@
+//! The lease of a node on the database of its journal, as its tasks see it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::store::nodes::LEASE;
+
+/// What a node knows of its leases.
+#[derive(Default)]
+pub struct Lease {
+    held: Mutex<Held>,
+    /// Notified when this node has something to tell with its next renewal, and soon.
+    pub news: Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    /// Whether there is a lease at all.
+    is_needed: bool,
+    compares_clocks: bool,
+    /// When the renewal was sent that was answered last.
+    renewed: Option<Instant>,
+    /// The same of the lease of the single tasks, with its number.
+    runs: Option<(Instant, u64)>,
+    /// How far the clock of this node is ahead of the database's, in seconds.
+    ahead: i64,
+}
+
+/// After so long without an answer to a renewal a node is not ready.
+pub const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// How far clocks of node and database may be apart, in whole seconds.
+const APART: i64 = 2;
+
+fn length() -> Duration {
+    Duration::from_secs(u64::from(LEASE.0))
+}
+
+impl Lease {
+    /// That of a journal that one node has.
+    pub fn unneeded() -> Self {
+        Self::default()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Held) -> T) -> T {
+        // Values are all that the lock guards, so a poisoned one is still good.
+        act(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether this node may mint and call tokens active.
+    pub fn holds(&self) -> bool {
+        self.within(length())
+    }
+
+    /// Whether a renewal was answered lately enough for a node that is ready.
+    pub fn is_fresh(&self) -> bool {
+        self.within(READY_WITHIN)
+    }
+
+    fn within(&self, long: Duration) -> bool {
+        self.with(|held| !held.is_needed || held.renewed.is_some_and(|renewed| renewed.elapsed() < long))
+    }
+
+    /// The number of the lease of the single tasks, if this node holds it. A node that shares its journal with nobody always does.
+    pub fn runs(&self) -> Option<u64> {
+        self.with(|held| {
+            if !held.is_needed {
+                return Some(0);
+            }
+            held.runs.filter(|(renewed, _)| renewed.elapsed() < length()).map(|(_, number)| number)
+        })
+    }
+
+    /// How far the clock of this node is ahead of the database's, if that is too far.
+    pub fn apart(&self) -> Option<i64> {
+        self.with(|held| Some(held.ahead).filter(|ahead| held.compares_clocks && ahead.abs() > APART))
+    }
+
+    pub fn ahead(&self) -> i64 {
+        self.with(|held| held.ahead)
+    }
+
+    pub fn begin(&self, sent: Instant, compares_clocks: bool) {
+        self.with(|held| *held = Held { is_needed: true, compares_clocks, renewed: Some(sent), ..Held::default() });
+    }
+
+    pub fn renewed(&self, sent: Instant, ahead: i64, runs: Option<u64>) {
+        self.with(|held| {
+            (held.renewed, held.ahead) = (Some(sent), ahead);
+            held.runs = runs.map(|number| (sent, number));
+        });
+    }
+
+    /// It was given back, or another instance has it.
+    pub fn end(&self) {
+        self.with(|held| (held.renewed, held.runs) = (None, None));
+    }
+}

@@ -1,0 +1,55 @@
+//! A second node on the journal and the live index of a world.
+
+use std::sync::Arc;
+
+use carnet::domain::value::clock::Clock;
+
+use super::{Answer, TOKEN_EXCHANGE, TYPE_JWT, World, client};
+
+impl World {
+    /// Starts another node of the same organisation: one journal, one Redis, other sockets, and a folder of its own for the anchor.
+    pub async fn another_node(&self) -> carnet::serve::Running {
+        let folder = self.folder.path().join("another");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for file in ["kek", "journal.anchor"] {
+            std::fs::copy(self.folder.path().join(file), folder.join(file)).expect("copied");
+        }
+        let text = std::fs::read_to_string(self.folder.path().join("carnet.toml")).expect("a configuration");
+        let text = text
+            .replace(&format!("public = \"{}\"", self.public), &format!("public = \"127.0.0.1:{}\"", client::free_port()))
+            .replace(&format!("admin = \"{}\"", self.admin), &format!("admin = \"127.0.0.1:{}\"", client::free_port()));
+        let text = text + "\n[node]\nid = \"another\"\n";
+        std::fs::write(folder.join("carnet.toml"), text).expect("written");
+        let config = carnet::config::load(&folder.join("carnet.toml")).expect("a valid configuration");
+        let system = carnet::serve::System {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            entropy: Arc::new(carnet::server::OsEntropy),
+        };
+        carnet::serve::start(config, system).await.expect("the other node starts")
+    }
+
+    /// Exchanges a fresh assertion for `orders:read` in production at a node.
+    pub async fn exchange_at(&self, node: &carnet::serve::Running) -> Answer {
+        let assertion = self.assertion("production");
+        let form = [
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", assertion.as_str()),
+            ("subject_token_type", TYPE_JWT),
+            ("audience", "orders-api"),
+            ("scope", "orders:read"),
+        ];
+        // Nodes of one organisation answer to one name.
+        client::raw(node.public, &client::form_request(self.public, "/production/token", &form)).await
+    }
+
+    /// Introspects at a node as the API's own workload.
+    pub async fn introspect_at(&self, node: &carnet::serve::Running, token: &str) -> Answer {
+        let proof = self.api_proof("production");
+        let form = [
+            ("token", token),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", proof.as_str()),
+        ];
+        client::raw(node.public, &client::form_request(self.public, "/production/introspect", &form)).await
+    }
+}
