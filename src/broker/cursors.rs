@@ -53,6 +53,8 @@ impl Broker {
             Some(there) if there.generation != known.generation && self.follows(&own, known) => {
                 if known.told.go_on_from(&there.body) {
                     (known.generation, known.body) = (there.generation, known.told.cursor());
+                } else {
+                    tracing::error!(cursor = name, "the cursor of another node cannot be read, or not be kept here");
                 }
                 return Ok(());
             }

@@ -14,8 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs a task of which there may be one among the nodes that share a journal, whenever and as long as this node holds the lease for it.
 ///
-/// It is dropped wherever it waits, as at the end of the node. What it writes is decided on the newest state, or compares the number of
-/// the lease, so an end that comes late does no harm.
+/// It is dropped wherever it waits, as at the end of the node. Its changes are decided on the newest state, and a cursor compares its
+/// generation, so an end that comes late does no harm.
 pub async fn alone<F: Future<Output = ()>>(broker: Broker, task: impl Fn(Broker) -> F) {
     let changed = async |runs: bool| {
         while broker.journal.runs().is_some() != runs {

@@ -10,9 +10,9 @@ use carnet::domain::value::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::webhooks::{Receiver, configuration, elevation, end, until};
-use crate::world::client::{Answer, form_request, free_port, get, raw};
+use crate::world::client::{free_port, get};
 use crate::world::store::Database;
-use crate::world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World, jti};
+use crate::world::{Options, World, jti};
 
 /// One more node of a world, with a folder of its own.
 struct Fellow {
@@ -83,36 +83,14 @@ impl Fellow {
     }
 }
 
-/// A form for the issuer, sent to a node by whatever stands before them all.
-async fn post(world: &World, node: SocketAddr, path: &str, form: &[(&str, &str)]) -> Answer {
-    raw(node, &form_request(world.public, path, form)).await
-}
-
-async fn exchange(world: &World, node: SocketAddr, proof: &str) -> Answer {
-    let form = [
-        ("grant_type", TOKEN_EXCHANGE),
-        ("subject_token", proof),
-        ("subject_token_type", TYPE_JWT),
-        ("audience", "orders-api"),
-        ("scope", "orders:read"),
-    ];
-    post(world, node, "/production/token", &form).await
-}
-
 async fn minted(world: &World, node: SocketAddr) -> String {
-    let answer = exchange(world, node, &world.assertion("production")).await;
+    let answer = world.exchange_proof_at(node, &world.assertion("production")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["access_token"].as_str().expect("a token").to_owned()
 }
 
 async fn is_active(world: &World, node: SocketAddr, token: &str) -> bool {
-    let proof = world.api_proof("production");
-    let form = [
-        ("token", token),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("client_assertion", proof.as_str()),
-    ];
-    let answer = post(world, node, "/production/introspect", &form).await;
+    let answer = world.introspect_at(node, token).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["active"].as_bool().expect("a word")
 }
@@ -141,10 +119,10 @@ async fn what_one_node_did_every_other_knows() {
     let mut second = Fellow::started(&world, "sts-2").await;
     assert_eq!(nodes(&world).await, those(&[("sts-1", "live"), ("sts-2", "live")]));
     let proof = world.assertion("production");
-    let answer = exchange(&world, first, &proof).await;
+    let answer = world.exchange_proof_at(first, &proof).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
-    let again = exchange(&world, second.public, &proof).await;
+    let again = world.exchange_proof_at(second.public, &proof).await;
     assert_eq!((again.status, again.json()["reason"].as_str()), (400, Some("assertion.replayed")), "{}", again.text());
     assert!(is_active(&world, second.public, &token).await, "it knows the other's tokens");
     let own = minted(&world, second.public).await;
@@ -160,7 +138,7 @@ async fn what_one_node_did_every_other_knows() {
     let issued = world.issued().await;
     revoked(&world, &json!({"integration": "globex/order-sync", "reason": "stolen laptop"})).await;
     for node in [second.public, first] {
-        let refused = exchange(&world, node, &world.assertion("production")).await;
+        let refused = world.exchange_proof_at(node, &world.assertion("production")).await;
         assert_eq!((refused.status, refused.json()["reason"].as_str()), (400, Some("trust.revoked")), "{}", refused.text());
         assert!(!is_active(&world, node, &own).await);
     }
@@ -184,10 +162,10 @@ async fn two_nodes_mint_at_the_same_time_and_make_one_log() {
         let shared = world.assertion("production");
         let (here, there) = (world.assertion("production"), world.assertion("production"));
         let (a, b, c, d) = tokio::join!(
-            exchange(&world, first, &shared),
-            exchange(&world, other, &shared),
-            exchange(&world, first, &here),
-            exchange(&world, other, &there),
+            world.exchange_proof_at(first, &shared),
+            world.exchange_proof_at(other, &shared),
+            world.exchange_proof_at(first, &here),
+            world.exchange_proof_at(other, &there),
         );
         all.push([a.status, b.status, c.status, d.status]);
     }

@@ -60,7 +60,7 @@ async fn two_nodes_follow_each_other() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     loop {
-        let answer = world.introspect_at(&other, &token).await;
+        let answer = world.introspect_at(other.public, &token).await;
         if answer.status == 200 && answer.json()["active"] == false {
             break;
         }

@@ -45,8 +45,8 @@ pub fn follow((head, tree, state): (&Head, &Tree, &Arc<State>), since: &Since, k
     if is_whole && (head.root != found.head.root || head.last_change != found.head.last_change) {
         return None;
     }
-    // The head row says when, and what lies beside the entries: it must be one of ours too.
-    if is_whole && key.sums.open(&since.sums, &found.head).is_none() {
+    // The head row says when, and what lies beside the entries: it must be one of ours too, and no time falls unless a change corrects it.
+    if is_whole && (found.head.time < head.time || key.sums.open(&since.sums, &found.head).is_none()) {
         return None;
     }
     let head = if is_whole { found.head.clone() } else { head };

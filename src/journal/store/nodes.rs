@@ -3,7 +3,7 @@
 //! A node has its id from its configuration and an instance of its own for each start. It holds a lease on the database, by the database's
 //! clock, and renews it each second. Another instance takes an id over once the lease of the one before has run out, or was given back; from
 //! then on no batch of the earlier instance is written. Tasks of which there may be one (webhooks, mail, entries of time) run at the holder
-//! of a second lease, whose number rises whenever another instance takes it: their writes compare it.
+//! of a second lease, whose number rises whenever another instance takes it.
 
 use super::Answer;
 use crate::domain::value::clock::Seconds;

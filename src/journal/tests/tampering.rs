@@ -641,6 +641,19 @@ async fn a_change_under_another_kind_is_not_hidden() {
     fault_of(&house).await;
 }
 
+/// The head's time goes back by another hand while a node follows another.
+#[tokio::test]
+async fn a_head_of_an_earlier_time_is_not_followed() {
+    let house = House::new();
+    let (first, second) = (house.furnished().await, house.open().await.expect("opens"));
+    let size = first.view().size;
+    record(&second, "theirs", "theirs").await.expect("recorded");
+    house.sql("UPDATE head SET time = time - 1000").await;
+    assert!(record(&first, "next", "next").await.is_err());
+    assert!(matches!(first.health().stopped, Some(StopReason::Foreign { .. })));
+    assert_eq!(first.view().size, size, "nothing of it is taken in");
+}
+
 /// A row without batch, tree and head.
 #[tokio::test]
 async fn a_bare_row_by_another_hand_stops_the_node() {

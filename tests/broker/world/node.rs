@@ -1,5 +1,6 @@
 //! A second node on the journal and the live index of a world.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use carnet::domain::value::clock::Clock;
@@ -30,26 +31,30 @@ impl World {
 
     /// Exchanges a fresh assertion for `orders:read` in production at a node.
     pub async fn exchange_at(&self, node: &carnet::serve::Running) -> Answer {
-        let assertion = self.assertion("production");
+        self.exchange_proof_at(node.public, &self.assertion("production")).await
+    }
+
+    /// Exchanges this assertion at the node with this address.
+    pub async fn exchange_proof_at(&self, node: SocketAddr, assertion: &str) -> Answer {
         let form = [
             ("grant_type", TOKEN_EXCHANGE),
-            ("subject_token", assertion.as_str()),
+            ("subject_token", assertion),
             ("subject_token_type", TYPE_JWT),
             ("audience", "orders-api"),
             ("scope", "orders:read"),
         ];
         // Nodes of one organisation answer to one name.
-        client::raw(node.public, &client::form_request(self.public, "/production/token", &form)).await
+        client::raw(node, &client::form_request(self.public, "/production/token", &form)).await
     }
 
-    /// Introspects at a node as the API's own workload.
-    pub async fn introspect_at(&self, node: &carnet::serve::Running, token: &str) -> Answer {
+    /// Introspects at the node with this address, as the API's own workload.
+    pub async fn introspect_at(&self, node: SocketAddr, token: &str) -> Answer {
         let proof = self.api_proof("production");
         let form = [
             ("token", token),
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
             ("client_assertion", proof.as_str()),
         ];
-        client::raw(node.public, &client::form_request(self.public, "/production/introspect", &form)).await
+        client::raw(node, &client::form_request(self.public, "/production/introspect", &form)).await
     }
 }
