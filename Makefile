@@ -4,7 +4,7 @@
 STORE ?= sqlite
 export STORE
 
-.PHONY: help demo test faults lint bench bench-scale setup build golden docs docs-reference
+.PHONY: help demo test faults lint bench bench-scale bench-nodes setup build golden docs docs-reference
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
@@ -16,6 +16,7 @@ help:
 	@echo "make docs-reference  write the parts of docs/ that the code knows"
 	@echo "make bench   how fast: stages in process, exchanges and plans over HTTP"
 	@echo "make bench-scale  what an exchange, a change, a page and a start cost with few and with many integrations"
+	@echo "make bench-nodes  what an exchange costs on one node and on three, and how soon a revocation holds at all of them"
 	@echo "make golden  write what no golden journal has yet: only where an entry can say something new"
 	@echo "make setup   only install what a bare Debian lacks"
 
@@ -33,11 +34,13 @@ setup:
 	tests/setup/debian.sh build test
 	tests/setup/packages.sh
 
-test: setup
+# One test compiles a crate of its own with all dependencies: it goes first, so that nothing else waits for the machine meanwhile.
+test: setup .tools/bin/s3s-fs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --lib --document-private-items
+	cargo test --locked --test broker -- the_chain_cannot_be_forged
 	cargo test --locked
 
 # docs/security/fault-rounds.md names the variables. A seed and a number make one round.
@@ -45,6 +48,10 @@ faults: setup
 	FAULTS_ROUNDS=$(ROUNDS) FAULTS_SEED=$(SEED) FAULTS_FIRST=$(FIRST) FAULTS_NODES=$(NODES) FAULTS_STORE=$(STORE) \
 		FAULTS_REDIS=$(REDIS) FAULTS_PROGRAM=$(PROGRAM) FAULTS_PREVIOUS=$(PREVIOUS) cargo test --locked --test broker -- \
 		faults::rounds_of_make_faults --exact --ignored --nocapture
+
+# A server of S3's protocol, which verifies signatures: tests keep an archive in it.
+.tools/bin/s3s-fs:
+	cargo install --quiet --debug --root .tools --locked --version 0.14.1 --features binary s3s-fs
 
 # Programs that neither a build nor a test needs, pinned, from crates.io into .tools/ when they are first wanted.
 .tools/bin/mdbook:
@@ -71,6 +78,12 @@ bench: setup
 	cargo bench --locked --bench stages --bench plan --bench change --bench exchange
 
 # Takes long: the largest installation has a hundred thousand integrations, and a million entries.
+# One binary of the tests has the stage; the nodes run the program as it is released.
+bench-nodes: setup
+	cargo build --locked --release --bin carnet
+	FAULTS_PROGRAM=$(CURDIR)/target/release/carnet cargo test --locked --test broker -- --ignored --nocapture --test-threads 1 \
+		faults::speed_of_nodes faults::effect_of_revocations faults::return_of_clients faults::wait_beside_a_greedy_client
+
 bench-scale: setup
 	cargo bench --locked --bench scale -- integrations=1,1000,10000,100000
 	cargo bench --locked --bench scale -- integrations=10 revocations=0,10000,1000000

@@ -54,6 +54,8 @@ pub(super) struct Attempt {
     ///
     /// The floor of 30 s counts such requests (ABUSE K-20, I-13).
     pub(super) asked_for_keys: bool,
+    /// The body of the key set, if it is one.
+    pub(super) body: Option<Vec<u8>>,
 }
 
 /// The keys of an issuer that somebody probed on purpose.
@@ -81,20 +83,29 @@ pub(super) async fn load(outbound: &Outbound, source: &KeySource) -> Attempt {
     let url = match source {
         KeySource::Inline(set) => {
             let outcome = KeySet::parse(set.as_bytes()).map_err(KeysFault::from);
-            return Attempt { outcome, asked_for_keys: false };
+            return Attempt { outcome, asked_for_keys: false, body: None };
         }
         KeySource::InlineBundle(bundle) => {
             let outcome = KeySet::bundle(bundle.as_bytes()).map_err(KeysFault::from);
-            return Attempt { outcome, asked_for_keys: false };
+            return Attempt { outcome, asked_for_keys: false, body: None };
         }
         KeySource::JwksUri(url) => outbound.may_fetch_keys(url).map_err(KeysFault::from),
         KeySource::BundleUrl(url) => outbound.may_fetch(url).map_err(KeysFault::from),
         KeySource::Discovery(issuer) => jwks_uri(outbound, issuer).await,
     };
     match url {
-        Ok(url) => key_set(outbound, &url, if source.is_bundle() { KeySet::bundle } else { KeySet::parse }).await,
-        Err(fault) => Attempt { outcome: Err(fault), asked_for_keys: false },
+        Ok(url) => key_set(outbound, &url, reader(source)).await,
+        Err(fault) => Attempt { outcome: Err(fault), asked_for_keys: false, body: None },
     }
+}
+
+/// Reads what another node of ours was told by `source`, as if it had been told here.
+pub(super) fn read(source: &KeySource, body: &str) -> Result<KeySet, KeysFault> {
+    Ok(reader(source)(body.as_bytes())?)
+}
+
+fn reader(source: &KeySource) -> fn(&[u8]) -> Result<KeySet, SetFault> {
+    if source.is_bundle() { KeySet::bundle } else { KeySet::parse }
 }
 
 async fn key_set(outbound: &Outbound, url: &FetchUrl, read: fn(&[u8]) -> Result<KeySet, SetFault>) -> Attempt {
@@ -102,8 +113,12 @@ async fn key_set(outbound: &Outbound, url: &FetchUrl, read: fn(&[u8]) -> Result<
         Ok(fetched) => (Ok(fetched), true),
         Err(fault) => (Err(KeysFault::from(fault)), fault.reached()),
     };
-    let outcome = fetched.and_then(json_body).and_then(|body| Ok(read(&body)?));
-    Attempt { outcome, asked_for_keys }
+    let read = fetched.and_then(json_body).and_then(|body| Ok((read(&body)?, body)));
+    let (outcome, body) = match read {
+        Ok((set, body)) => (Ok(set), Some(body)),
+        Err(fault) => (Err(fault), None),
+    };
+    Attempt { outcome, asked_for_keys, body }
 }
 
 /// Fetches the discovery document of `issuer` and returns its `jwks_uri`.

@@ -12,6 +12,8 @@
 //! A bad answer never replaces good keys (K-06, K-08). Each attempt has its own generation number, and only the generation that a
 //! source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt runs in a task of its
 //! own, so a requester that goes away neither ends nor restarts it (K-27).
+//!
+//! Nodes that share a Redis share the floor too (`fellows`): what one was told within it, the others take over.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,7 @@ use moka::future::Cache;
 use tokio::task::JoinSet;
 
 use super::discovery::{self, KeysFault, Probed};
+use super::fellows::{self, Fellows, Loaded, Turn};
 use super::jwks::{KeySet, SetFault};
 use super::svid;
 use crate::domain::caller::proof::Verified;
@@ -59,6 +62,8 @@ pub struct IssuerKeys(Arc<Inner>);
 struct Inner {
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
+    /// The other nodes, if there may be some.
+    fellows: Option<Arc<dyn Fellows>>,
     /// One load for each source and generation, however many wait for it.
     flights: Cache<(KeySource, u64), Arc<KeySet>>,
     generation: AtomicU64,
@@ -130,10 +135,16 @@ pub(super) enum Missing {
 impl IssuerKeys {
     /// Starts without keys, and fetches them by `outbound` only.
     pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
+        Self::among(outbound, clock, None)
+    }
+
+    /// The same among other nodes.
+    pub fn among(outbound: Arc<Outbound>, clock: Arc<dyn Clock>, fellows: Option<Arc<dyn Fellows>>) -> Self {
         let flights = Cache::builder().max_capacity(1024).build();
         Self(Arc::new(Inner {
             outbound,
             clock,
+            fellows,
             flights,
             generation: AtomicU64::new(0),
             bundles: AtomicU64::new(0),
@@ -146,6 +157,11 @@ impl IssuerKeys {
     pub async fn probe(&self, issuer: &Issuer) -> Result<Probed, ProbeFault> {
         let origin = self.0.outbound.may_fetch(issuer.as_str()).map_err(KeysFault::from)?.origin().clone();
         self.0.ensure_asked_rarely(issuer, origin).map_err(ProbeFault::Rests)?;
+        if let Some(fellows) = &self.0.fellows
+            && matches!(fellows.turn(&KeySource::Discovery(issuer.clone())).await, Turn::Others(_))
+        {
+            return Err(ProbeFault::Rests(FLOOR));
+        }
         let found = discovery::probe(&self.0.outbound, issuer).await;
         self.0.rested(issuer, found.as_ref().ok().map(|found| &*found.jwks_uri));
         Ok(found?)
@@ -324,15 +340,24 @@ impl Inner {
         if let Some(landed) = self.landed(source, generation) {
             return landed;
         }
-        let attempt = discovery::load(&self.outbound, source).await;
-        let outcome = attempt.outcome.map(Arc::new);
-        report(source, outcome.as_deref());
+        let usable = {
+            let (sources, now) = (self.sources(), self.clock.now());
+            let state = sources.get(source);
+            state.and_then(|state| Some((state.usable(source, now)?, state.good.as_ref()?.fetched)))
+        };
+        let way = (&*self.outbound, &*self.clock, self.fellows.as_deref());
+        let Loaded { outcome, asked_for_keys, fetched } = fellows::load(way, source, usable).await;
+        if fetched.is_some() {
+            report(source, outcome.as_deref());
+        }
         let now = self.clock.now();
         let mut sources = self.sources();
         // The source was forgotten, or this load overtaken: the waiters get the outcome, and nothing is stored.
         let Some(state) = sources.get_mut(source).filter(|state| state.flight == Some(generation)) else { return outcome };
         state.flight = None;
-        state.rest_until = Some(now.plus(if attempt.asked_for_keys { FLOOR } else { AFTER_FAILURE }));
+        state.rest_until = Some(now.plus(if asked_for_keys { FLOOR } else { AFTER_FAILURE }));
+        // Nothing was fetched, here or elsewhere.
+        let Some(fetched) = fetched else { return outcome };
         // An old copy of a bundle must not bring withdrawn authorities back.
         let older = |set: &Arc<KeySet>| state.good.as_ref().is_some_and(|good| set.rolls_back(&good.set));
         let outcome = if outcome.as_ref().is_ok_and(older) { Err(KeysFault::Set(SetFault::Rollback)) } else { outcome };
@@ -341,7 +366,7 @@ impl Inner {
                 if source.is_bundle() {
                     self.bundles.fetch_add(1, Ordering::Relaxed);
                 }
-                state.good = Some(Good { set: set.clone(), fetched: now });
+                state.good = Some(Good { set: set.clone(), fetched });
                 state.fault = None;
             }
             Err(fault) => state.fault = Some(*fault),

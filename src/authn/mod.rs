@@ -19,6 +19,7 @@ mod assertion;
 pub mod certificate;
 mod discovery;
 pub mod dpop;
+pub mod fellows;
 mod jwks;
 mod keys;
 pub mod passkey;

@@ -14,6 +14,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use webauthn_rs::prelude as library;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
@@ -29,7 +30,8 @@ pub struct Passkeys {
     origin: String,
 }
 
-/// A registration that was begun, and can be finished once.
+/// A registration that was begun, and can be finished once. Another process of ours may finish it.
+#[derive(Deserialize, Serialize)]
 pub struct Registration {
     state: library::PasskeyRegistration,
     /// The options for the browser: `PublicKeyCredentialCreationOptions` in JSON.

@@ -20,6 +20,7 @@ use openidconnect::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl,
     Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
 };
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::staff::FRESH;
@@ -65,14 +66,12 @@ pub enum Recency {
     Anew,
 }
 
-/// A sign-in that was begun.
+/// A sign-in that was begun: the values that its answer is checked against. Another process of ours may finish it.
+#[derive(Deserialize, Serialize)]
 pub struct SignIn {
-    metadata: CoreProviderMetadata,
     state: CsrfToken,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
-    /// The URL that the browser is sent to.
-    pub url: String,
 }
 
 /// The parameters that the browser brings back.
@@ -141,15 +140,20 @@ impl Client {
         self.id.as_str()
     }
 
+    /// The issuer's metadata and keys, which are those of the issuer that this client is for.
+    async fn metadata(&self) -> Result<CoreProviderMetadata, SignInFault> {
+        let discovered = self.metadata.try_get_with((), async {
+            CoreProviderMetadata::discover_async(self.issuer.clone(), &self.sender).await.map_err(drop)
+        });
+        discovered.await.map_err(|_| SignInFault::Metadata)
+    }
+
     /// Begins a sign-in: loads the issuer's metadata, and makes the URL for the browser.
     ///
     /// # Errors
     /// The metadata cannot be had, or is of another issuer.
-    pub async fn begin(&self, recency: Recency, entropy: &(dyn Entropy + 'static)) -> Result<SignIn, SignInFault> {
-        let discovered = self.metadata.try_get_with((), async {
-            CoreProviderMetadata::discover_async(self.issuer.clone(), &self.sender).await.map_err(drop)
-        });
-        let metadata = discovered.await.map_err(|_| SignInFault::Metadata)?;
+    pub async fn begin(&self, recency: Recency, entropy: &(dyn Entropy + 'static)) -> Result<(SignIn, String), SignInFault> {
+        let metadata = self.metadata().await?;
         // A desktop opens every URL that it is given, so the metadata must name a web page.
         if !matches!(metadata.authorization_endpoint().url().scheme(), "https" | "http") {
             return Err(SignInFault::Metadata);
@@ -171,7 +175,7 @@ impl Client {
             Recency::Anew => request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO),
         };
         let (url, state, nonce) = request.url();
-        Ok(SignIn { metadata, state, nonce, verifier, url: url.to_string() })
+        Ok((SignIn { state, nonce, verifier }, url.to_string()))
     }
 
     /// Finishes a sign-in, and returns the verified ID token.
@@ -184,7 +188,7 @@ impl Client {
         if !bool::from(state.as_bytes().ct_eq(sign_in.state.secret().as_bytes())) {
             return Err(SignInFault::NotOurs);
         }
-        if returned.issuer.as_ref().is_some_and(|issuer| issuer != sign_in.metadata.issuer().as_str()) {
+        if returned.issuer.as_ref().is_some_and(|issuer| issuer != self.issuer.as_str()) {
             return Err(SignInFault::NotOurs);
         }
         if let Some(error) = returned.error {
@@ -192,9 +196,11 @@ impl Client {
             return Err(SignInFault::Denied(name));
         }
         let code = AuthorizationCode::new(returned.code.ok_or(SignInFault::Code)?);
-        let client = CoreClient::from_provider_metadata(sign_in.metadata.clone(), self.id.clone(), self.secret.clone())
+        let metadata = self.metadata().await?;
+        let auth = how(&metadata);
+        let client = CoreClient::from_provider_metadata(metadata, self.id.clone(), self.secret.clone())
             .set_redirect_uri(self.redirect.clone())
-            .set_auth_type(how(&sign_in.metadata));
+            .set_auth_type(auth);
         let request = client.exchange_code(code).map_err(|_| SignInFault::Code)?.set_pkce_verifier(sign_in.verifier);
         let answer = request.request_async(&self.sender).await.map_err(|_| SignInFault::Code)?;
         let token = answer.id_token().ok_or(SignInFault::Token)?;

@@ -20,6 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openidconnect::core::CoreProviderMetadata;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::assertion::UnverifiedAssertion;
@@ -63,8 +64,9 @@ pub struct StaffSettings {
 }
 
 /// A member of staff as a token described them, to be judged again as time passes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SignedIn {
+    #[serde(with = "plain")]
     person: Person,
     roles: BTreeSet<Role>,
     machine: bool,
@@ -88,6 +90,30 @@ impl SignedIn {
             fresh: !self.machine && self.signed_in.is_some_and(|time| now.since(time) <= FRESH),
             until: self.issued.plus(self.max_age),
         })
+    }
+}
+
+/// A person with the name in plain, as nothing of the journal has it.
+mod plain {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Issuer, Person};
+
+    #[derive(Deserialize, Serialize)]
+    struct Plain {
+        iss: Issuer,
+        id: String,
+        name: Option<String>,
+    }
+
+    pub fn serialize<S: Serializer>(person: &Person, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = person.name.as_ref().and_then(|name| name.plain()).map(str::to_owned);
+        Plain { iss: person.iss.clone(), id: person.id.to_string(), name }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Person, D::Error> {
+        let Plain { iss, id, name } = Plain::deserialize(deserializer)?;
+        Ok(Person { iss, id: id.into(), name: name.map(|name| name.as_str().into()) })
     }
 }
 

@@ -211,6 +211,7 @@ mod tests {
             public: serde_json::json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}),
             sealed: Digest::of(b"sealed"),
             usable_from: fixture::at(-1000),
+            awaits_nodes: false,
         };
         for (kid, expected) in [
             (Digest::of(b"another key"), Ok("ci".to_owned())),

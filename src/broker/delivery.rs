@@ -19,6 +19,7 @@ use super::pause::Pause;
 use super::{Broker, event};
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::zero::is_zero;
 use crate::journal::file::replace;
 use crate::outbound::webhook::{Message, Secret};
 use crate::outbound::{FetchUrl, Outbound};
@@ -56,7 +57,7 @@ pub struct Progress {
     /// The index of the first entry that was not delivered yet.
     pub next: u64,
     /// The number of its events that were delivered: an entry of several is not sent anew after a start.
-    #[serde(default, skip_serializing_if = "is_none_yet")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     part: usize,
     /// The indexes of the events that were given up.
     pub aside: Vec<u64>,
@@ -66,10 +67,6 @@ pub struct Progress {
     /// Set when a person moves the cursor: the task begins there.
     #[serde(skip)]
     moved: bool,
-}
-
-fn is_none_yet(part: &usize) -> bool {
-    *part == 0
 }
 
 /// A delivery that does not succeed.

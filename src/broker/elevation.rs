@@ -242,7 +242,7 @@ impl Broker {
             })
             .await?;
         // A denial of a break-glass cuts the tokens that were issued under it.
-        Ok((verdict == Verdict::Deny).then_some(Unconfirmed::at(committed.index)))
+        Ok((verdict == Verdict::Deny).then_some(Unconfirmed::by(&committed)))
     }
 
     /// Ends an elevation, or withdraws the request.
@@ -268,7 +268,7 @@ impl Broker {
                 Ok(ElevationChange::Ended { elevation: id.clone(), reason: why.into() })
             })
             .await?;
-        Ok(Cut::new(Unconfirmed::at(committed.index), reach))
+        Ok(Cut::new(Unconfirmed::by(&committed), reach))
     }
 }
 

@@ -154,6 +154,7 @@ fn reason(change: &Change) -> Option<&Text> {
             JournalChange::Opened { .. }
             | JournalChange::Reopened { .. }
             | JournalChange::Archived(_)
+            | JournalChange::FormatRaised { .. }
             | JournalChange::CheckpointKeySucceeded { .. }
             | JournalChange::Moved { .. }
             | JournalChange::Arrived { .. },
@@ -170,7 +171,9 @@ fn reason(change: &Change) -> Option<&Text> {
             | DirectoryChange::Heard {}
             | DirectoryChange::Silent { .. },
         )
-        | Change::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
+        | Change::Key(
+            KeyChange::Created(_) | KeyChange::Activated { .. } | KeyChange::Tainted { .. } | KeyChange::Retired { .. },
+        )
         | Change::Certificate(
             CertificateChange::AuthorityCreated { .. }
             | CertificateChange::AuthorityTainted { .. }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Broker;
 use super::caller::{Credential, VerifiedCredential};
@@ -32,6 +33,9 @@ use crate::issuance::IssuedToken;
 use crate::journal::{Again, RecordFault, Recorded, View};
 use crate::policy::Guardrails;
 use crate::revocation::{Admission, Shown};
+
+/// How long a token waits until the first use of a key is on record.
+const NOTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often a decision is taken anew because its guardrails were still to be compiled.
 const ROUNDS: usize = 3;
@@ -116,7 +120,7 @@ impl Broker {
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
         self.note_issuer_key(&principal).await;
         // Nothing is awaited after this: a node whose lease ran out meanwhile lets no token go, although it is on record.
-        self.journal.ensure_leased().map_err(|fault| known(busy(fault.reason())))?;
+        self.journal.ensure_leased().map_err(|_| known(busy(&reason::STORE_UNCONFIRMED)))?;
         // The seen-set is filled after the commit. If that fails, the journal still refuses a replay.
         let grant = recorded.value();
         if let Some((proof, until)) = grant.spends() {
@@ -262,7 +266,8 @@ impl Broker {
         }
         let used = || IssuerKeyChange::FirstUsed { issuer: proof.issuer.clone(), key: proof.key };
         let decide = |state: &State, now| news(state, now).then(used).ok_or(());
-        if self.change_as(Cause::Broker, None, decide).await.is_err() {
+        let noted = tokio::time::timeout(NOTED_WITHIN, self.change_as(Cause::Broker, None, decide)).await;
+        if !matches!(noted, Ok(Ok(_))) {
             tracing::warn!(issuer = %proof.issuer, "the first use of a key could not be recorded");
         }
     }

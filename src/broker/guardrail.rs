@@ -9,9 +9,8 @@ use std::sync::Arc;
 use super::Broker;
 use super::failure::{Failure, failed};
 use super::plan::{Action, Item};
-use super::replayed::{Replayed, Taking};
+use super::replayed::{Numbers, Replayed, Taking};
 use super::review::ask;
-use super::told::Numbers;
 use crate::domain::decision::guard_check::{Enumeration, Finding, Ground, Subject};
 use crate::domain::decision::guard_warnings::warnings;
 use crate::domain::decision::target::{BUILT_IN_API, BUILT_IN_SCOPES};
@@ -106,18 +105,19 @@ impl Broker {
         let versions = enforced.iter().map(|one| (&one.name, Digest::of_json(one)));
         let Some(about) = digest(versions) else { return Ok(None) };
         let replayed = self.replay(&self.desk, enforced).await?;
-        self.told.note(&by.person, about, replayed.numbers(), self.now());
+        self.tell_numbers(&by.person, about, replayed.numbers()).await;
         Ok(Some(Taking { about, replayed }))
     }
 
     /// Refuses an apply that does not say how many tokens its guardrails would have refused, and of how many that is unknown.
-    pub(super) fn ensure_told(&self, by: &Staff, taking: Option<&Taking>, said: Numbers) -> Result<(), Failure> {
+    pub(super) async fn ensure_told(&self, by: &Staff, taking: Option<&Taking>, said: Numbers) -> Result<(), Failure> {
         let numbers = taking.map(|taking| taking.replayed.numbers()).unwrap_or_default();
-        let said_before = || {
-            let told = |taking: &Taking| self.told.holds(&by.person, taking.about, said, self.now());
-            said != Numbers::default() && taking.is_some_and(told)
-        };
-        if said == numbers || said_before() {
+        if said == numbers {
+            return Ok(());
+        }
+        if let Some(Taking { about, .. }) = taking.filter(|_| said != Numbers::default())
+            && self.told_numbers(&by.person, *about, said).await
+        {
             return Ok(());
         }
         Err(Failure::Refuses(Box::new(taking.map(|taking| taking.replayed.clone()).unwrap_or_default())))

@@ -6,6 +6,7 @@ use super::Broker;
 use super::failure::{Failure, beyond, collisions};
 use super::owners::ensure_fit;
 use super::review::ask;
+use super::revocation::Unconfirmed;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::decision::longest;
 use crate::domain::decision::stopped;
@@ -105,8 +106,8 @@ impl Broker {
         person: Person,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
-        self.change_by(by, request, |_state, _now| Ok(StaffChange::Cut { person: person.clone(), reason: why.into() })).await?;
-        Ok(())
+    ) -> Result<Unconfirmed, Failure> {
+        let cut = |_state: &_, _now| Ok(StaffChange::Cut { person: person.clone(), reason: why.into() });
+        Ok(Unconfirmed::of_person(&self.change_by(by, request, cut).await?))
     }
 }

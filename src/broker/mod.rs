@@ -4,6 +4,7 @@
 //! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
 pub mod activity;
+pub mod agreement;
 mod answering;
 pub mod answers;
 pub mod approval_view;
@@ -36,7 +37,9 @@ pub mod exchange;
 pub mod explain;
 pub mod exported;
 pub mod failure;
+pub mod fetched;
 pub mod follow;
+pub mod formats;
 mod found;
 pub mod found_lately;
 mod gains;
@@ -73,7 +76,9 @@ pub mod revocation;
 pub mod rotation;
 pub mod seen;
 pub mod shadow;
+pub mod shelf;
 pub mod signal;
+pub mod stated;
 mod stored;
 pub mod suggestion;
 mod supposing;
@@ -86,6 +91,7 @@ pub mod uses;
 pub mod verification;
 pub(crate) mod view;
 pub mod viewed;
+mod wake_up;
 pub mod words;
 
 use std::sync::Arc;
@@ -123,14 +129,16 @@ pub struct Gateways {
     pub staff: StaffVerifier,
     /// Signs tokens and certificates.
     pub issuance: Issuance,
+    /// Whether the file of this node agrees with the record.
+    pub agreement: stated::Agreement,
     /// The guards of the guardrails in force.
     pub guardrails: compiling::Compiling,
-    /// The numbers of tokens that guardrails would have refused, as people were told them.
-    pub told: told::Told,
     /// The counts of uses.
     pub uses: counting::Uses,
     /// The live revocation index, seen-sets and quotas.
     pub live: Index,
+    /// Sealed records that all nodes see.
+    pub shelf: Arc<shelf::Shelf>,
     /// The progress of the live index.
     pub follower: follow::Follower,
     /// The last answers about the status of certificates.

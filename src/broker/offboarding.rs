@@ -105,7 +105,7 @@ impl Broker {
             })
             .await?;
         self.run_offboardings_soon();
-        Ok(Started { id, cut: Cut::new(Unconfirmed::at(committed.index), reach) })
+        Ok(Started { id, cut: Cut::new(Unconfirmed::by(&committed), reach) })
     }
 
     /// Opens the approval to give an offboarding up.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::effect::Span;
-use super::told::Numbers;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, GuardrailName};
@@ -32,6 +31,15 @@ pub struct By {
     pub refused: Option<Span>,
     /// Those that it may have refused.
     pub unknown: Option<Span>,
+}
+
+/// The numbers of tokens that an apply of guardrails is told and says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Numbers {
+    /// Tokens that would have been refused.
+    pub refuses: u64,
+    /// Tokens of which the entries do not say enough.
+    pub unknown: u64,
 }
 
 impl Replayed {

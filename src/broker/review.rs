@@ -7,6 +7,7 @@ use super::Broker;
 use super::cause::Cause;
 use super::change::Decided;
 use super::failure::{Failure, collisions};
+use super::stated::Stated;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::decision::consequence::{judges, next, next_judged};
 use crate::domain::decision::stopped;
@@ -180,6 +181,6 @@ impl Broker {
             drop(outcome);
         }
         // An API that came into force may ask for an algorithm that has no key yet.
-        self.prepare(None).await
+        self.prepare(Stated::Nothing).await
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Broker;
 use super::cause::Cause;
-use super::failure::{Denied, Failure, away};
+use super::failure::{Denied, Failure, away, busy};
 use super::review::ask;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::revocable::{Thing, find};
@@ -46,8 +46,7 @@ impl Revoke {
 
     fn cut(&self, committed: &Committed, reach: Option<Reach>) -> Cut {
         let is_key = matches!(self.target, RevocationTarget::Key { .. });
-        let index = committed.index;
-        Cut::new(if is_key { Unconfirmed::of_key(index) } else { Unconfirmed::at(index) }, reach)
+        Cut::new(if is_key { Unconfirmed::of_key(committed) } else { Unconfirmed::by(committed) }, reach)
     }
 }
 
@@ -86,7 +85,10 @@ impl Cut {
 }
 
 /// How long an acknowledgement waits for the live index and for every other node, and how often it looks.
+///
+/// It is counted from the time at which the cut was asked for, so that whoever waits is answered in time; a bit of it is always left.
 const EFFECT_WITHIN: Duration = Duration::from_secs(5);
+const EFFECT_AT_LEAST: Duration = Duration::from_secs(1);
 const EFFECT_EVERY: Duration = Duration::from_millis(25);
 
 /// A cut on record, which is not acknowledged before [`Broker::confirm`].
@@ -96,17 +98,39 @@ pub struct Unconfirmed {
     index: u64,
     /// True if a key was cut: the ring may still hold it.
     of_key: bool,
+    /// True if a person was cut: nodes read that in the log, and the live index holds nothing of people.
+    #[serde(default)]
+    of_person: bool,
+    /// When it was asked for. A repetition begins anew.
+    #[serde(skip)]
+    asked: Option<Instant>,
 }
 
 impl Unconfirmed {
     /// A cut by the entry with this index, or an earlier one.
     pub fn at(index: u64) -> Self {
-        Self { index, of_key: false }
+        Self { index, of_key: false, of_person: false, asked: None }
     }
 
-    /// A cut of a key, by the entry with this index.
-    pub(super) fn of_key(index: u64) -> Self {
-        Self { index, of_key: true }
+    /// A cut by this change.
+    pub(super) fn by(committed: &Committed) -> Self {
+        Self { index: committed.index, of_key: false, of_person: false, asked: Some(committed.asked) }
+    }
+
+    /// A cut of a key, by this change.
+    pub(super) fn of_key(committed: &Committed) -> Self {
+        Self { of_key: true, ..Self::by(committed) }
+    }
+
+    /// A cut of a person, by this change.
+    pub(super) fn of_person(committed: &Committed) -> Self {
+        Self { of_person: true, ..Self::by(committed) }
+    }
+
+    /// How long its confirmation may still take.
+    fn left(self) -> Duration {
+        let spent = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        EFFECT_WITHIN.saturating_sub(spent).max(EFFECT_AT_LEAST)
     }
 }
 
@@ -143,7 +167,7 @@ impl Broker {
                 Ok::<_, Unrevoked>(revoke.added(&id))
             })
             .await;
-        let committed = outcome.map_err(|_| away())?.map_err(|Unrevoked(reason)| Refused::unknown(reason))?;
+        let committed = outcome.map_err(|fault| busy(fault.reason()))?.map_err(|Unrevoked(reason)| Refused::unknown(reason))?;
         Ok((id, revoke.cut(&committed, reach)))
     }
 
@@ -157,7 +181,7 @@ impl Broker {
                 Ok::<_, std::convert::Infallible>(revoke.added(&id))
             })
             .await;
-        let Ok(committed) = outcome.map_err(|_| away())?;
+        let Ok(committed) = outcome.map_err(|fault| busy(fault.reason()))?;
         Ok(revoke.cut(&committed, reach))
     }
 
@@ -182,15 +206,16 @@ impl Broker {
             self.reload_ring().await.map_err(|_| away())?;
         }
         let begun = Instant::now();
-        let pending = || Denied::from(Refused::unknown(&reason::REVOCATION_PENDING));
-        if !self.follower.reached(done.index, EFFECT_WITHIN).await {
-            return Err(pending());
-        }
-        while !matches!(self.journal.is_followed(done.index).await, Ok(true)) {
-            if begun.elapsed() > EFFECT_WITHIN {
-                return Err(pending());
+        let in_effect = async {
+            if !done.of_person {
+                while !self.follower.reached(done.index, EFFECT_WITHIN).await {}
             }
-            tokio::time::sleep(EFFECT_EVERY).await;
+            while !matches!(self.journal.is_followed(done.index).await, Ok(true)) {
+                tokio::time::sleep(EFFECT_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(done.left(), in_effect).await.is_err() {
+            return Err(Refused::unknown(&reason::REVOCATION_PENDING).into());
         }
         self.follower.effects.add(begun.elapsed());
         Ok(())

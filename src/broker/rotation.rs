@@ -9,12 +9,13 @@ use super::cause::Cause;
 use super::change::Decided;
 use super::failure::Failure;
 use super::revocation::Unconfirmed;
+use super::stated::Stated;
 use crate::domain::credential::keys::PUBLISHED_BEFORE_USE;
 use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::format;
 use crate::domain::log::key::KeyChange;
 use crate::domain::people::actor::{Authorized, Operate};
 use crate::domain::reason;
-use crate::domain::registry::environment::Configuration;
 use crate::domain::state::State;
 use crate::domain::state::closures::Misfit;
 use crate::domain::value::alg::Alg;
@@ -24,32 +25,29 @@ use crate::issuance::NewKey;
 use crate::journal::ForRequest;
 
 impl Broker {
-    /// Records a changed configuration, makes missing first keys, and opens the keys on record.
+    /// Records the configuration of a start if it must, makes missing first keys, and opens the keys on record.
     ///
     /// An algorithm needs a key if an API in force asks for it; ES256 always needs one. This runs at start and after
     /// each change of the catalogue. A journal that stopped takes no change. Then the node goes on with what is on
     /// record: it says so, and mints nothing.
-    pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
-        let is_recorded =
-            |configuration: &&Configuration| self.journal.view().state.configuration.as_ref() == Some(*configuration);
-        let other = configuration.filter(|configuration| !is_recorded(configuration));
+    pub async fn prepare(&self, stated: Stated<'_>) -> Result<(), Failure> {
+        let missing = stated.missing(self.journal.view().state.configuration.as_ref()).is_some();
         if self.journal.health().stopped.is_none() {
-            self.complete(other).await?;
-        } else if other.is_some() {
+            self.complete(if missing { stated } else { Stated::Nothing }).await?;
+        } else if missing {
             tracing::error!("the journal stopped itself and takes no change: the configuration of this start is not on record");
         }
         self.load_authorities().await?;
         self.reload_ring().await
     }
 
-    async fn complete(&self, other: Option<&Configuration>) -> Result<(), Failure> {
-        if let Some(configuration) = other {
-            self.tell_lengthened(configuration).await?;
-            let recorded = self
+    async fn complete(&self, stated: Stated<'_>) -> Result<(), Failure> {
+        if stated.missing(None).is_some() {
+            self.tell_lengthened(stated).await?;
+            let recorded: Result<_, Option<Misfit>> = self
                 .change_as(Cause::Operator, None, |state, _now| {
-                    if state.configuration.as_ref() == Some(configuration) {
-                        return Err(None::<Misfit>);
-                    }
+                    // Another node may have been first.
+                    let configuration = stated.missing(state.configuration.as_ref()).ok_or(None)?;
                     state.fits(&configuration.environments).map_err(Some)?;
                     Ok(ConfigurationChange::Changed(configuration.clone()))
                 })
@@ -65,11 +63,11 @@ impl Broker {
     }
 
     /// Tells people what lasts longer by this configuration. It comes before the change, so that no crash leaves it out.
-    async fn tell_lengthened(&self, configuration: &Configuration) -> Result<(), Failure> {
+    async fn tell_lengthened(&self, stated: Stated<'_>) -> Result<(), Failure> {
         let told = self
             .change_as(Cause::Operator, None, |state, _now| {
                 let old = state.configuration.as_ref();
-                let settings = old.map(|old| configuration.lengthened(old)).unwrap_or_default();
+                let settings = old.and_then(|old| Some(stated.missing(Some(old))?.lengthened(old))).unwrap_or_default();
                 if settings.is_empty() { Err(()) } else { Ok(ConfigurationChange::Widened { settings }) }
             })
             .await?;
@@ -93,12 +91,37 @@ impl Broker {
         }
         let now = self.now();
         let usable_from = if accept_outage { now } else { now.plus(PUBLISHED_BEFORE_USE) };
-        let new = self.new_key(environment, alg, usable_from)?;
+        let mut new = self.new_key(environment, alg, usable_from)?;
+        // Who accepts that verifiers refuse its tokens does not wait for a node either.
+        let may_await = self.journal.is_shared() && self.journal.view().state.format >= format::KEYS_AWAIT_NODES;
+        new.record.awaits_nodes = may_await && !accept_outage;
         let decide =
             |_: &State, _| Ok(Decided::from(KeyChange::Created(new.record.clone())).with_sealed(vec![new.sealed.clone()]));
         self.change_by(by, request, decide).await?;
         self.reload_ring().await?;
         Ok(new.record.kid)
+    }
+
+    /// Lets each key sign whose time has come, and that every node that lives has followed.
+    ///
+    /// A node that lives and does not follow keeps the key before it in use until it does, or its lease has run out. A node that joins
+    /// meanwhile begins with the whole log, and so with the key.
+    pub async fn activate_keys(&self) -> Result<(), Failure> {
+        let (view, now) = (self.journal.view(), self.now());
+        for key in view.state.keys.all().filter(|key| key.awaits_nodes(now)) {
+            if !self.journal.is_followed(key.published).await? {
+                continue;
+            }
+            let (environment, kid) = (&key.key.environment, &key.key.kid);
+            let activated: Result<_, ()> = self
+                .change_as(Cause::Broker, None, |state, now| {
+                    state.keys.find(environment, kid).filter(|key| key.awaits_nodes(now)).ok_or(())?;
+                    Ok(KeyChange::Activated { environment: environment.clone(), kid: kid.clone() })
+                })
+                .await?;
+            drop(activated);
+        }
+        Ok(())
     }
 
     /// Taints a key: it signs no more, leaves the JWKS, and the tokens that it signed are revoked.
@@ -122,7 +145,7 @@ impl Broker {
                 Ok(KeyChange::Tainted { environment: environment.clone(), kid: kid.clone(), reason: why.into() })
             })
             .await?;
-        Ok(Unconfirmed::of_key(committed.index))
+        Ok(Unconfirmed::of_key(&committed))
     }
 
     /// Makes the first key of `alg` in `environment`, unless another node was first.

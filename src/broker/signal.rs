@@ -206,7 +206,7 @@ impl Broker {
 fn taken(id: &SignalId, committed: &Committed, reach: Option<Reach>) -> Result<Taken, Failure> {
     let signal = committed.view.state.signals.find(id.as_str()).cloned();
     let signal = signal.ok_or(Failure::Refused(&reason::STORE_UNAVAILABLE))?;
-    let cut = reach.map(|reach| Cut::new(Unconfirmed::at(committed.index), Some(reach)));
+    let cut = reach.map(|reach| Cut::new(Unconfirmed::by(committed), Some(reach)));
     Ok(Taken { signal, cut, repeated: false })
 }
 

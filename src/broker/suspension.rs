@@ -73,7 +73,7 @@ impl Broker {
         let (by, reason) = (by.staff().actor(), Text::from(why));
         let (environments, cause) = (environments.clone(), SuspensionCause::Decision);
         let suspension = Suspension { id, environments, by, reason, at, cause, signal: None };
-        Ok(Suspended { suspension, cut: Cut::new(Unconfirmed::at(committed.index), reach) })
+        Ok(Suspended { suspension, cut: Cut::new(Unconfirmed::by(&committed), reach) })
     }
 
     /// Opens the approval to lift the suspensions that are named; all that are in force, if none is. Its texts are in plain.

@@ -3,11 +3,17 @@
 //! The ticket system is asked at each approval and while the elevation runs. A closed ticket ends its elevation: the end is
 //! recorded, and it cuts the tokens issued under it. A ticket counts as open for [`FRESH`] after an answer said so. Without such an
 //! answer no token is issued. The elevation goes on when the ticket system answers again.
+//!
+//! Of several nodes the one that runs the tasks asks, and tells the others by a sealed record which tickets were open, with a number that rises.
+//! Another node compares numbers and no clocks: what is told anew since it looked before was asked no earlier than a moment before that look. A
+//! record that somebody put back has a number that is known, and one that somebody held back says a time that is past. Where nothing new is told, a
+//! node asks for itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -17,15 +23,43 @@ use crate::domain::elevation::Standing;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ElevationId, Ticket};
 use crate::outbound::Outbound;
 use crate::outbound::ticket::Credential;
+use crate::revocation::{Away, Kind, Name, Where};
 
 /// How long an answer counts.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// How often the ticket of each running elevation is checked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// A look at what others told may come so long after they asked, over and above the time since the look before.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+
+/// A node that was told nothing new for so long asks for itself, so that it knows in time.
+const WAITS: Duration = Duration::from_secs(3);
+
+/// How far the time of a word may be from the clock here: two clocks may be 2 s apart, and a word is on its way for a moment.
+const APART: Seconds = Seconds(4);
+
+/// How long a record of an open ticket lies there.
+const LIES: Seconds = Seconds(10);
+
+/// That a ticket was open, as the node that runs the tasks was told. The first number is that of its lease.
+#[derive(Deserialize, Serialize)]
+struct Word {
+    number: (u64, u64),
+    at: Timestamp,
+}
+
+/// What a node saw of the words of others.
+struct Look {
+    at: Instant,
+    number: Option<(u64, u64)>,
+}
 
 /// The ticket system.
 pub struct Tickets {
@@ -101,12 +135,22 @@ impl Tickets {
     }
 
     fn saw(&self, elevation: &ElevationId) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(elevation.clone(), Instant::now());
+        self.saw_at(elevation, Instant::now());
+    }
+
+    fn saw_at(&self, elevation: &ElevationId, at: Instant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = seen.entry(elevation.clone()).or_insert(at);
+        *last = (*last).max(at);
+    }
+
+    /// How long ago it was last said to be open.
+    fn age(&self, elevation: &ElevationId) -> Option<Duration> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(elevation).map(Instant::elapsed)
     }
 
     fn is_fresh(&self, elevation: &ElevationId) -> bool {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(elevation).is_some_and(|at| at.elapsed() < FRESH)
+        self.age(elevation).is_some_and(|age| age < FRESH)
     }
 }
 
@@ -144,6 +188,8 @@ impl Broker {
         let Some(tickets) = self.tickets.clone() else { return };
         let mut ticks = interval(ASK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks: HashMap<ElevationId, Look> = HashMap::new();
+        let mut asked = 0;
         loop {
             ticks.tick().await;
             let view = self.journal.view();
@@ -158,9 +204,28 @@ impl Broker {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .retain(|id, _| running.iter().any(|(one, _)| one == id));
+            looks.retain(|id, _| running.iter().any(|(one, _)| one == id));
+            // Each call to a Redis that is away costs time, and the next ticket waits for it.
+            let mut shares = true;
             for (id, ticket) in running {
+                let lease = self.journal.runs();
+                if lease.is_none() && shares {
+                    match self.was_told(&tickets, &id, &mut looks).await {
+                        Ok(true) => continue,
+                        Ok(false) => {}
+                        Err(_) => shares = false,
+                    }
+                }
                 match tickets.ask(&ticket).await {
-                    Known::Open => tickets.saw(&id),
+                    Known::Open => {
+                        tickets.saw(&id);
+                        if let Some(lease) = lease.filter(|_| shares) {
+                            asked += 1;
+                            // If that is lost, the others ask for themselves.
+                            let word = Word { number: (lease, asked), at: self.clock.now() };
+                            shares = self.shelf.put(&name(&id), &word, (Where::Any, LIES)).await.is_ok();
+                        }
+                    }
                     Known::Closed => self.end_with_ticket(&id).await,
                     Known::Nothing => {
                         tracing::warn!(elevation = %id, "the ticket system does not say whether a ticket is open")
@@ -168,6 +233,31 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// Looks at what the node that runs the tasks told of a ticket. False: this node has to ask for itself.
+    async fn was_told(
+        &self,
+        tickets: &Tickets,
+        id: &ElevationId,
+        looks: &mut HashMap<ElevationId, Look>,
+    ) -> Result<bool, Away> {
+        let at = Instant::now();
+        let now = self.clock.now();
+        let word = self.shelf.find::<Word>(&name(id)).await?;
+        let word = word.filter(|word| now.since(word.at) <= APART && word.at.since(now) <= APART);
+        let number = word.map(|word| word.number);
+        let before = looks.get(id);
+        let is_new = before.is_some_and(|before| number > before.number);
+        if let (true, Some(before)) = (is_new, before)
+            && let Some(asked) = before.at.checked_sub(TOLD_WITHIN)
+        {
+            tickets.saw_at(id, asked);
+        }
+        // A number never falls here: a record that is gone or was put back is not new when it comes again.
+        let number = number.max(before.and_then(|before| before.number));
+        looks.insert(id.clone(), Look { at, number });
+        Ok(tickets.age(id).is_some_and(|age| age < WAITS))
     }
 
     /// Ends an elevation whose ticket was closed. This cuts the tokens issued under it.
@@ -181,4 +271,8 @@ impl Broker {
             tracing::warn!(elevation = %id, "the end of an elevation could not be recorded; it is tried again");
         }
     }
+}
+
+fn name(id: &ElevationId) -> Name {
+    Name { kind: Kind::Ticket, of: Digest::of(id.as_str().as_bytes()) }
 }

@@ -1,56 +1,43 @@
 //! The numbers of tokens that guardrails would have refused, as people were told them.
 //!
-//! Tokens are issued while somebody reads the number, so the same person may give it back for a while, about the same texts. What one person
-//! was told says nothing about another.
+//! Tokens are issued while somebody reads the number, so the same person may give it back for a while, about the same texts, at whatever
+//! node. What one person was told says nothing about another. While Redis is away nobody was told anything, and the number of that moment is
+//! told again.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use serde::{Deserialize, Serialize};
 
+use super::Broker;
+use super::replayed::Numbers;
 use crate::domain::people::actor::Person;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
+use crate::revocation::{Kind, Name, Where};
 
 /// How long a number that was told may be given back: tokens are issued meanwhile.
 const TOLD_FOR: Seconds = Seconds::minutes(10);
 
-/// The most numbers that are remembered.
-const MOST_TOLD: usize = 256;
-
-/// The numbers of tokens that an apply of guardrails is told and says.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Numbers {
-    /// Tokens that would have been refused.
-    pub refuses: u64,
-    /// Tokens of which the entries do not say enough.
-    pub unknown: u64,
-}
-
-/// What one person was told.
-#[derive(Debug)]
-struct One {
-    person: Person,
-    /// The guardrails, by name and version.
-    about: Digest,
-    numbers: Numbers,
+/// That a person was told numbers, under the name that says whom, which, and about what.
+#[derive(Deserialize, Serialize)]
+struct Told {
     at: Timestamp,
 }
 
-/// The numbers of tokens that people were told lately.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<VecDeque<One>>);
-
-impl Told {
-    pub(super) fn note(&self, person: &Person, about: Digest, numbers: Numbers, at: Timestamp) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() == MOST_TOLD {
-            told.pop_front();
+impl Broker {
+    /// Keeps that a person was told `numbers` about the guardrails of this digest.
+    pub(super) async fn tell_numbers(&self, person: &Person, about: Digest, numbers: Numbers) {
+        let told = Told { at: self.now() };
+        if let Err(away) = self.shelf.put(&name(person, about, numbers), &told, (Where::Any, TOLD_FOR)).await {
+            tracing::warn!(%away, "the number of tokens that a person was told is not kept: it cannot be given back");
         }
-        told.push_back(One { person: person.clone(), about, numbers, at });
     }
 
-    pub(super) fn holds(&self, person: &Person, about: Digest, numbers: Numbers, now: Timestamp) -> bool {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |one: &One| one.person.is(person) && (one.about, one.numbers) == (about, numbers);
-        told.iter().any(|one| same(one) && now.since(one.at) <= TOLD_FOR)
+    /// Whether a person was told `numbers` about the guardrails of this digest lately.
+    pub(super) async fn told_numbers(&self, person: &Person, about: Digest, numbers: Numbers) -> bool {
+        let Ok(Some(Told { at })) = self.shelf.find(&name(person, about, numbers)).await else { return false };
+        self.now().since(at) <= TOLD_FOR
     }
+}
+
+fn name(Person { iss, id, name: _ }: &Person, about: Digest, Numbers { refuses, unknown }: Numbers) -> Name {
+    Name { kind: Kind::Numbers, of: Digest::of_json(&(iss, id, about, refuses, unknown)) }
 }

@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, directory, drift, elevation, environment, evidence, exception, explain, guardrail, login, nodes, offboard,
-    partner, probe, records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
+    approval, can_i, config, directory, drift, elevation, environment, evidence, exception, explain, guardrail, login, nodes,
+    offboard, partner, probe, records, review, revoke, signal, status, suggest, ways_in, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -213,6 +213,13 @@ enum Command {
     /// List receivers of events and their progress; replay events
     #[command(subcommand, before_help = "Examples:\n  carnet webhook list\n  carnet webhook replay siem --from 4711")]
     Webhook(webhook::Webhook),
+    /// Put a changed configuration on record, for all nodes
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet config apply -c /etc/carnet/carnet.toml --check\n  carnet config apply -c /etc/carnet/carnet.toml",
+        after_help = context::HELP
+    )]
+    Config(config::Verb),
     /// List the nodes that share the journal, and how far each is
     #[command(before_help = "Examples:\n  carnet nodes\n  carnet nodes -o json")]
     Nodes,
@@ -341,6 +348,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,
         Command::Webhook(verb) => webhook::run(verb, reach).await,
+        Command::Config(verb) => config::run(verb, reach).await,
         Command::Nodes => nodes::run(reach).await,
         Command::Login(args) => login::run(*args, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::fault::Faults;
 use super::postgres::{self, PostgresUrl};
 use super::section::{Located, Section};
+use super::url::{Origin, own_origin};
 use crate::domain::value::clock::Seconds;
 
 /// `[journal]`.
@@ -19,8 +20,15 @@ pub struct JournalSection {
     pub ca_file: Option<PathBuf>,
     /// What PostgreSQL's standbys promise: `synchronous`, or `asynchronous`, where a failover may lose acknowledged revocations.
     pub replication: Replication,
-    /// The folder, as `file:///…`, that all nodes see and old entries leave the PostgreSQL database for.
-    pub archive: Option<PathBuf>,
+    /// The place that all nodes see and old entries leave the PostgreSQL database for: `file:///FOLDER` or `s3://BUCKET[/PREFIX]`.
+    pub archive: Option<ArchiveUrl>,
+    /// The server of the bucket, as an origin: https, or http on a loopback host.
+    pub archive_endpoint: Option<Origin>,
+    /// The region that requests to the bucket are signed for.
+    pub archive_region: String,
+    /// The path of a file with the credentials for the bucket, in the form of `~/.aws/credentials`; if absent, those of `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
+    pub archive_credentials_file: Option<PathBuf>,
     /// The name of the log in checkpoints; if absent, `serve` takes the first environment's issuer.
     pub origin: Option<String>,
     /// The time that issuance and refusal entries stay in the database, before segments have them.
@@ -29,6 +37,11 @@ pub struct JournalSection {
 }
 
 impl JournalSection {
+    /// Whether other nodes may write to this journal.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.url, JournalUrl::Postgres(_))
+    }
+
     /// A journal in a database file of our own, without anything else said.
     pub fn in_file(path: PathBuf) -> Self {
         Self {
@@ -37,6 +50,9 @@ impl JournalSection {
             ca_file: None,
             replication: Replication::default(),
             archive: None,
+            archive_endpoint: None,
+            archive_region: REGION.to_owned(),
+            archive_credentials_file: None,
             origin: None,
             retention: None,
         }
@@ -71,6 +87,20 @@ impl FromStr for JournalUrl {
     }
 }
 
+/// The place of an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ArchiveUrl {
+    /// A folder, by its absolute path.
+    Folder(PathBuf),
+    /// A bucket of a server that speaks the protocol of S3.
+    Bucket {
+        /// Its name.
+        name: String,
+        /// The beginning of the names of all objects there; it may be empty.
+        prefix: String,
+    },
+}
+
 /// What the standbys of a PostgreSQL database promise.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replication {
@@ -82,7 +112,11 @@ pub enum Replication {
 }
 
 const URL_FIX: &str = "write url = \"sqlite:///var/lib/carnet/journal.db\"";
-const ARCHIVE_FIX: &str = "write archive = \"file:///FOLDER\", a folder that all nodes see";
+const ARCHIVE_FIX: &str = "write archive = \"file:///FOLDER\", a folder that all nodes see, or \"s3://BUCKET/PREFIX\"";
+const ENDPOINT_FIX: &str = "write archive_endpoint = \"https://HOST\", the server of the bucket";
+
+/// The region of most servers that are not Amazon's.
+const REGION: &str = "us-east-1";
 
 /// Reads the section.
 pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Faults<'_>) -> Option<JournalSection> {
@@ -107,6 +141,20 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
         )
     });
     let archive = section.text("archive", faults).map(|url| url.parse(faults, |text| archive(text), ARCHIVE_FIX));
+    let archive_endpoint = section.text("archive_endpoint", faults);
+    let archive_endpoint = archive_endpoint.map(|found| found.parse(faults, |text| own_origin(text), ENDPOINT_FIX));
+    let archive_region = section.text("archive_region", faults);
+    let archive_region = archive_region
+        .map(|found| found.parse(faults, |text| region(text), "write the region of the bucket, such as eu-central-1"));
+    let archive_credentials_file = section.file(
+        "archive_credentials_file",
+        folder,
+        "name a file with aws_access_key_id = … and aws_secret_access_key = …, mode 0600",
+        faults,
+    );
+    if url.as_ref().is_some_and(|url| matches!(url, JournalUrl::Postgres(_))) {
+        of_bucket(&section, (&given, archive.as_ref().and_then(Option::as_ref)), faults);
+    }
     match &url {
         Some(JournalUrl::Sqlite(_)) => {
             for (key, line) in given.iter().filter(|(key, _)| OF_POSTGRES.contains(&key.as_str())) {
@@ -139,11 +187,43 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     section.finish(faults);
     let replication = replication.unwrap_or(Some(Replication::default()));
     let archive = archive.map_or(Some(None), |archive| archive.map(Some));
-    Some(JournalSection { url: url?, password_file, ca_file, replication: replication?, archive: archive?, origin, retention })
+    Some(JournalSection {
+        url: url?,
+        password_file,
+        ca_file,
+        replication: replication?,
+        archive: archive?,
+        archive_endpoint: archive_endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
+        archive_region: archive_region.unwrap_or_else(|| Some(REGION.to_owned()))?,
+        archive_credentials_file,
+        origin,
+        retention,
+    })
+}
+
+/// A bucket needs its server, and nothing else does.
+fn of_bucket(section: &Section<'_>, (given, archive): (&[(String, usize)], Option<&ArchiveUrl>), faults: &mut Faults<'_>) {
+    let (name, line) = section.at();
+    let is_given = |key: &str| given.iter().find(|(known, _)| known == key).map(|(_, line)| *line);
+    let is_bucket = matches!(archive, Some(ArchiveUrl::Bucket { .. }));
+    if is_bucket && is_given(OF_BUCKET[0]).is_none() {
+        let field = format!("{name}.{}", OF_BUCKET[0]);
+        faults.add((&field, line), "it is missing: nothing is sent to a server that nobody named", ENDPOINT_FIX);
+    }
+    // An archive that is faulty is a fault already.
+    let is_other = !is_bucket && (archive.is_some() || is_given("archive").is_none());
+    for (key, line) in OF_BUCKET.iter().filter(|_| is_other).filter_map(|key| is_given(key).map(|line| (key, line))) {
+        let field = format!("{name}.{key}");
+        let fix = "remove the key, or write archive = \"s3://BUCKET\"";
+        faults.add((&field, Some(line)), "it is for an archive in a bucket", fix);
+    }
 }
 
 /// The keys that a journal in a file does not have.
-const OF_POSTGRES: [&str; 4] = ["password_file", "ca_file", "replication", "archive"];
+const OF_POSTGRES: [&str; 7] = ["password_file", "ca_file", "replication", "archive", OF_BUCKET[0], OF_BUCKET[1], OF_BUCKET[2]];
+
+/// The keys that only an archive in a bucket has.
+const OF_BUCKET: [&str; 3] = ["archive_endpoint", "archive_region", "archive_credentials_file"];
 
 fn place(url: &Located<String>, faults: &mut Faults<'_>) -> Option<JournalUrl> {
     let fix = if postgres::is_meant(&url.value) { postgres::FIX } else { URL_FIX };
@@ -167,12 +247,40 @@ fn sqlite(text: &str) -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// The reason.
-pub fn archive(text: &str) -> Result<PathBuf, String> {
-    if text.starts_with("s3://") {
-        return Err("an archive in S3 is not supported yet".to_owned());
+pub fn archive(text: &str) -> Result<ArchiveUrl, String> {
+    if let Some(rest) = text.strip_prefix("s3://") {
+        return bucket(rest);
     }
     let path = text.strip_prefix("file://").and_then(plain_path).ok_or("it does not name a folder by its absolute path")?;
-    if path.is_dir() { Ok(path) } else { Err("the folder of the archive does not exist".to_owned()) }
+    if path.is_dir() { Ok(ArchiveUrl::Folder(path)) } else { Err("the folder of the archive does not exist".to_owned()) }
+}
+
+/// The bucket and the prefix of `s3://BUCKET[/PREFIX]`, in their one spelling. Credentials are no part of it.
+fn bucket(rest: &str) -> Result<ArchiveUrl, String> {
+    let (name, prefix) = rest.split_once('/').map_or((rest, None), |(name, prefix)| (name, Some(prefix)));
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [name.bytes().next(), name.bytes().last()];
+    let is_name = (3..=63).contains(&name.len())
+        && name.bytes().all(|byte| is_inner(byte) || matches!(byte, b'-' | b'.'))
+        && ends.into_iter().flatten().all(is_inner)
+        && !name.contains("..");
+    if !is_name {
+        return Err("it does not name a bucket: 3 to 63 lower-case letters, digits, hyphens and dots".to_owned());
+    }
+    let is_segment = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    if prefix.is_some_and(|prefix| prefix.len() > 512 || !prefix.split('/').all(is_segment)) {
+        return Err("its prefix has characters or segments that can be spelt in two ways".to_owned());
+    }
+    Ok(ArchiveUrl::Bucket { name: name.to_owned(), prefix: prefix.unwrap_or_default().to_owned() })
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_region =
+        (1..=63).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if is_region { Ok(text.to_owned()) } else { Err("it is no region".to_owned()) }
 }
 
 /// An absolute path in its one spelling.

@@ -32,7 +32,7 @@ pub use environment::EnvironmentSection;
 pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use governance::GovernanceSection;
-pub use journal::{JournalSection, JournalUrl, Replication, archive};
+pub use journal::{ArchiveUrl, JournalSection, JournalUrl, Replication, archive};
 pub use listen::{ListenSection, TlsFiles};
 pub use mail::{MailSection, MailServer, MailTls};
 pub use node::NodeSection;
@@ -132,7 +132,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let node = root.section("node", faults);
     let journal = root.section("journal", faults);
     let journal = journal::read(journal, folder, faults);
-    let is_shared = journal.as_ref().is_some_and(|section| matches!(section.url, JournalUrl::Postgres(_)));
+    let is_shared = journal.as_ref().is_some_and(JournalSection::is_shared);
     let node = node::read(node, is_shared, faults);
     let redis = root.section("redis", faults);
     if redis.is_none() && is_shared {

@@ -96,7 +96,7 @@ id = "STS-1"
 grace = "2h"
 [journal]
 url = "postgres://carnet:hunter2@db/carnet"
-archive = "s3://bucket"
+archive = "s3://AKIA:hunter2@bucket"
 replication = "eventual"
 origin = "two words"
 retention = "1h"
@@ -309,16 +309,50 @@ fn a_journal_in_postgresql_says_how_it_is_reached_and_kept() {
     let journal = of_journal(whole, true).expect("no fault").journal;
     let JournalUrl::Postgres(url) = &journal.url else { panic!("{:?}", journal.url) };
     assert_eq!((url.database.as_str(), url.hosts.len(), url.tls), ("carnet", 2, true));
-    assert_eq!((journal.replication, journal.archive.as_deref()), (Replication::Asynchronous, Some(Path::new("/tmp"))));
+    assert_eq!((journal.replication, journal.archive), (Replication::Asynchronous, Some(ArchiveUrl::Folder("/tmp".into()))));
     assert!(journal.password_file.is_some() && journal.ca_file.is_some());
     let least = of_journal("url = \"postgres://carnet@db/carnet\"", true).expect("no fault").journal;
     assert_eq!((least.replication, least.archive), (Replication::Synchronous, None));
     let local = "url = \"postgres://carnet@/carnet?host=/tmp\"";
+    let bucket = "url = \"postgres://carnet@/carnet?host=/tmp\"\narchive_endpoint = \"https://s3.acme.example\"";
+    let whole =
+        format!("{bucket}\narchive = \"s3://bucket/a/b\"\narchive_region = \"eu-1\"\narchive_credentials_file = \"password\"");
+    let journal = of_journal(&whole, true).expect("no fault").journal;
+    assert_eq!(journal.archive, Some(ArchiveUrl::Bucket { name: "bucket".to_owned(), prefix: "a/b".to_owned() }));
+    assert_eq!(journal.archive_endpoint.as_ref().map(Origin::as_str), Some("https://s3.acme.example"));
+    assert!(journal.archive_region == "eu-1" && journal.archive_credentials_file.is_some());
+    let journal = of_journal(&format!("{bucket}\narchive = \"s3://bucket\""), true).expect("no fault").journal;
+    assert_eq!(journal.archive, Some(ArchiveUrl::Bucket { name: "bucket".to_owned(), prefix: String::new() }));
+    assert_eq!(journal.archive_region, "us-east-1");
     for (lines, has_redis, fault) in [
         (local, false, "redis: the section is missing: nodes that share"),
         ("url = \"postgres://carnet:hunter2@db/carnet\"", true, "journal.url: it has a password"),
         (&format!("{local}\nretention = \"400d\""), true, "journal.archive: it is missing"),
-        (&format!("{local}\narchive = \"s3://bucket\""), true, "journal.archive: an archive in S3 is not supported yet"),
+        (&format!("{local}\narchive = \"s3://bucket\""), true, "journal.archive_endpoint: it is missing"),
+        (&format!("{bucket}\narchive = \"s3://bucket/\""), true, "journal.archive: its prefix"),
+        (&format!("{bucket}\narchive = \"s3://bucket/a/../b\""), true, "journal.archive: its prefix"),
+        (&format!("{bucket}\narchive = \"s3://bucket/a?b\""), true, "journal.archive: its prefix"),
+        (&format!("{bucket}\narchive = \"s3://AKIA:hunter2@bucket\""), true, "journal.archive: it does not name a bucket"),
+        (&format!("{bucket}\narchive = \"s3://Bucket\""), true, "journal.archive: it does not name a bucket"),
+        (&format!("{bucket}\narchive = \"s3://\""), true, "journal.archive: it does not name a bucket"),
+        (&format!("{bucket}\narchive = \"file:///tmp\""), true, "journal.archive_endpoint: it is for an archive in a bucket"),
+        (bucket, true, "journal.archive_endpoint: it is for an archive in a bucket"),
+        (
+            &format!("{local}\narchive = \"s3://bucket\"\narchive_endpoint = \"http://s3.acme.example\""),
+            true,
+            "journal.archive_endpoint: it is plain http",
+        ),
+        (
+            &format!("{bucket}\narchive = \"s3://bucket\"\narchive_region = \"\""),
+            true,
+            "journal.archive_region: it is no region",
+        ),
+        (
+            &format!("{bucket}\narchive = \"s3://bucket\"\narchive_credentials_file = \"nowhere\""),
+            true,
+            "journal.archive_credentials_file: there is no file",
+        ),
+        (&format!("{SQLITE}\narchive_region = \"x\""), true, "journal.archive_region: it is for a journal in PostgreSQL"),
         (
             &format!("{local}\narchive = \"file:///nonexistent\""),
             true,

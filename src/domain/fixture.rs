@@ -132,6 +132,7 @@ pub fn registry_with(keys: &serde_json::Value, single_use: bool) -> Vec<Attribut
         public: serde_json::json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}),
         sealed: Digest::of(b"sealed"),
         usable_from: at(-1000),
+        awaits_nodes: false,
     };
     let api: super::registry::api::Api = serde_json::from_value(serde_json::json!({
         "name": "orders-api", "owner": "team:orders",

@@ -165,6 +165,7 @@ fn key(case: &Case, kid: &str, from: i64) -> KeyChange {
         public: serde_json::Value::Null,
         sealed: Digest::of(b""),
         usable_from: at(from),
+        awaits_nodes: false,
     })
 }
 
@@ -187,7 +188,7 @@ fn state(case: &Case) -> State {
         };
         (name, environment)
     });
-    fold(JournalChange::Opened { origin: "x".into(), dev: false }.into());
+    fold(JournalChange::Opened { origin: "x".into(), dev: false, format: 1 }.into());
     let environments = configured.into_iter().collect();
     fold(
         ConfigurationChange::Changed(Configuration {

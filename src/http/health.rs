@@ -2,15 +2,16 @@
 //!
 //! The caller of [`routes`] passes the readiness check as a function; `serve` decides what makes a node ready.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::RawQuery;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde::Serialize;
 
+use super::front::{ErrorShape, Fault};
 use super::metrics::{self, Metrics};
 
 /// The readiness of this node.
@@ -81,6 +82,36 @@ pub fn routes(check: ReadinessCheck, audience: Audience) -> Router {
         std::future::ready(readiness(check(), verbose, audience))
     };
     Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+/// What a start waits for, as `/readyz?verbose` tells it.
+#[derive(Clone, Default)]
+pub struct Waits(Arc<Mutex<Option<String>>>);
+
+impl Waits {
+    /// It waits because of this.
+    pub fn tell(&self, detail: impl ToString) {
+        // A text is all that the lock guards, so a poisoned one is still good.
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(detail.to_string());
+    }
+
+    fn detail(&self) -> String {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        format!("this node starts: {}", told.as_deref().unwrap_or("its journal is being opened"))
+    }
+}
+
+/// The routes of a node whose start waits: it lives, is not ready, and answers everything else with 503.
+pub fn starting(waits: &Waits, audience: Audience, shape: ErrorShape) -> Router {
+    let waits = waits.clone();
+    let check = move || Readiness::of(vec![Check { name: "journal", ok: false, detail: Some(waits.detail()) }]);
+    let not_yet = any(move || {
+        let mut refused = Fault::Late.response(shape);
+        // A start takes about a second, and another node may be ready.
+        refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        std::future::ready(refused)
+    });
+    routes(Arc::new(check), audience).route("/", not_yet.clone()).route("/{*path}", not_yet)
 }
 
 /// The route `/metrics`, for the admin socket.

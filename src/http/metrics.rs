@@ -110,6 +110,14 @@ struct RequestLabels {
     status: u16,
 }
 
+/// What holds up the server of a journal that nodes share; 0 where the journal is in a file.
+const DATABASE: [(&str, &str); 4] = [
+    ("database_oldest_snapshot_seconds", "Age of the oldest transaction that keeps dead rows from being cleaned"),
+    ("database_prepared_transactions", "Prepared transactions, none of which is ours"),
+    ("database_idle_slots", "Replication slots that nobody uses"),
+    ("database_held_back_bytes", "Bytes of log that replication slots hold back"),
+];
+
 /// All metrics. Any task can count into them cheaply.
 pub struct Metrics {
     registry: Registry,
@@ -122,6 +130,9 @@ pub struct Metrics {
     entries: Gauge,
     commits: Counter,
     commit_seconds: Counter<f64, AtomicU64>,
+    database: [Gauge; 4],
+    archive_waiting: Gauge,
+    archive_unreadable: Gauge,
     live_index: Gauge<i64, AtomicI64>,
     requests: Family<RequestLabels, Counter>,
     panics: Counter<u64, AtomicU64>,
@@ -141,6 +152,15 @@ impl Drop for OpenConnection {
     }
 }
 
+/// Sealed entries that await another node: they do at the node that seals, and as long as it does.
+pub struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
+
 impl Metrics {
     /// All metrics at zero. `version` is this build's, for `carnet_build_info`.
     pub fn new(version: &'static str) -> Arc<Self> {
@@ -157,6 +177,9 @@ impl Metrics {
             entries: Gauge::default(),
             commits: Counter::default(),
             commit_seconds: Counter::default(),
+            database: Default::default(),
+            archive_waiting: Gauge::default(),
+            archive_unreadable: Gauge::default(),
             live_index: Gauge::default(),
             requests: Family::default(),
             panics: Counter::default(),
@@ -193,6 +216,19 @@ impl Metrics {
             self.commits.clone(),
         );
         registry.register("journal_commit_seconds", "Time of all durable commits", self.commit_seconds.clone());
+        for ((name, help), gauge) in DATABASE.into_iter().zip(&self.database) {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "archive_waiting_entries",
+            "Sealed entries that stay in the database until another node reads their file back",
+            self.archive_waiting.clone(),
+        );
+        registry.register(
+            "archive_unreadable",
+            "1 while this node cannot read a sealed file of the archive",
+            self.archive_unreadable.clone(),
+        );
         registry.register("live_index_up", "1 when the live revocation index is complete", self.live_index.clone());
         registry.register("http_requests", "Answers, by route template", self.requests.clone());
         registry.register("http_panics", "Handlers that panicked: each is a defect", self.panics.clone());
@@ -236,6 +272,24 @@ impl Metrics {
         if more > 0.0 {
             self.commit_seconds.inc_by(more);
         }
+    }
+
+    /// Sets what holds up the server of the journal's database, in the order of [`DATABASE`].
+    pub fn database(&self, values: [i64; 4]) {
+        for (gauge, value) in self.database.iter().zip(values) {
+            gauge.set(value);
+        }
+    }
+
+    /// Sets the number of sealed entries that await another node. It is 0 again when the returned value is dropped.
+    pub fn archive_waiting(&self, entries: u64) -> Waiting {
+        self.archive_waiting.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        Waiting(self.archive_waiting.clone())
+    }
+
+    /// Sets the gauge that says if this node cannot read a sealed file.
+    pub fn archive_unreadable(&self, is_unreadable: bool) {
+        self.archive_unreadable.set(i64::from(is_unreadable));
     }
 
     /// Sets what is known of mail: sent, failed and given-up since the start; waiting, failing for seconds, nobody to tell.
@@ -304,6 +358,7 @@ mod tests {
         metrics.request(Socket::Public, "/{*path}", 404);
         metrics.journal(12, 3, Duration::from_millis(1));
         let open = metrics.connection(Socket::Admin);
+        let waiting = metrics.archive_waiting(256);
         let text = metrics.encode();
         for line in [
             r#"carnet_exchanges_total{environment="production",result="issued",reason="none"} 1"#,
@@ -314,11 +369,13 @@ mod tests {
             r#"carnet_connections{socket="admin"} 1"#,
             r#"carnet_build_info{version="9.9.9"} 1"#,
             "carnet_journal_commits_total 3",
+            "carnet_archive_waiting_entries 256",
             "carnet_exchange_duration_seconds_count 1",
         ] {
             assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
         }
-        drop(open);
+        drop((open, waiting));
         assert!(metrics.encode().contains(r#"carnet_connections{socket="admin"} 0"#));
+        assert!(metrics.encode().contains("carnet_archive_waiting_entries 0"), "at the node that seals alone");
     }
 }

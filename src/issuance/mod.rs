@@ -169,6 +169,7 @@ impl Issuance {
             public: private.public().clone(),
             sealed: sealed.digest(),
             usable_from,
+            awaits_nodes: false,
         };
         Ok(NewKey { record, sealed })
     }

@@ -1,8 +1,9 @@
 //! Faults of the journal, sorted by the way that a caller handles them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::key::kek::KekFault;
+use super::store::health::{self, Defect};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::CLOCK_AHEAD;
@@ -18,6 +19,9 @@ pub enum StoreFault {
     /// The store does not answer now: it is not started yet, is being replaced, or takes no writes.
     #[error(transparent)]
     Away(Cause),
+    /// The store took everything back, and the same may go well at once.
+    #[error(transparent)]
+    Again(Cause),
     /// The store ended a statement because its time was over.
     #[error(transparent)]
     Late(Cause),
@@ -95,6 +99,35 @@ pub enum OpenFault {
         /// What is wrong.
         what: String,
     },
+    /// A line of a tail was written by no node of this journal.
+    #[error("line {line} of {path} was not written by a node of this journal: name another tail, or do without it")]
+    Tail {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Reopening would forget changes that the operator did not name by their number.
+    #[error("{}", forgets(*.number, *.what, .tail.as_deref()))]
+    Forgets {
+        /// How many.
+        number: u64,
+        /// What the number counts.
+        what: Forgotten,
+        /// The tail of this node, if it has some of them.
+        tail: Option<PathBuf>,
+    },
+    /// The log was reopened elsewhere without changes that this node has seen, and nobody gave them up.
+    #[error(
+        "the reopened journal lacks {number} revocations, suspensions, taints, ends or denials that this node has seen: run \
+         `carnet journal reopen` once more, with `--tail {tail}`"
+    )]
+    Uncovered {
+        /// How many.
+        number: u64,
+        /// The tail of this node, which has them.
+        tail: PathBuf,
+    },
     /// The time of what was to be recorded cannot be believed.
     #[error("{0}")]
     Clock(#[from] ClockFault),
@@ -125,6 +158,17 @@ pub enum OpenFault {
     Unavailable(#[from] Unavailable),
 }
 
+/// What a reopening would forget.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Forgotten {
+    /// Changes that took something away, by the tail of this node.
+    Withdrawals,
+    /// Entries, since no tail says which changes were among them.
+    Entries,
+    /// Nobody can say how much, since neither the tail nor the anchor can be read. It counts as one.
+    Unknown,
+}
+
 /// The journal cannot do it now, and wrote nothing. The reason says whether to try again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
@@ -133,6 +177,10 @@ pub struct Unavailable(pub(super) &'static Reason);
 impl Unavailable {
     /// The store failed, is full or is late: try again.
     pub(super) const BUSY: Self = Self(&reason::STORE_UNAVAILABLE);
+    /// The store did not confirm in time, and it is not known what became of it.
+    pub(super) const UNCONFIRMED: Self = Self(&reason::STORE_UNCONFIRMED);
+    /// Another request with the same idempotency key is in the log, or this one is being done elsewhere: ask again.
+    pub(super) const BEGUN: Self = Self(&reason::IDEMPOTENCY_BEGUN);
     /// A query takes too long.
     const LATE: Self = Self(&reason::JOURNAL_QUERY_LATE);
     /// The journal stopped itself; an operator has to look.
@@ -155,14 +203,58 @@ impl From<ClockFault> for Unavailable {
     }
 }
 
+/// What an operator is told whose words do not cover what the log lost.
+fn forgets(number: u64, what: Forgotten, tail: Option<&Path>) -> String {
+    let file =
+        tail.map_or_else(|| "the .tail file beside the anchor of each node".to_owned(), |tail| tail.display().to_string());
+    match (number, what) {
+        (0, _) => "nothing would be forgotten: leave --forget away".to_owned(),
+        (_, Forgotten::Withdrawals) => format!(
+            "the log lost {number} revocations, suspensions, taints, ends and denials: record them again with `--tail {file}`, or \
+             give them up with `--forget {number}`"
+        ),
+        (_, Forgotten::Entries) => format!(
+            "the log lost {number} entries, and no tail says which changes were among them: name {file} with `--tail`; what no \
+             tail holds is given up with `--forget {number}`"
+        ),
+        (_, Forgotten::Unknown) => format!(
+            "neither the anchor of this node nor the tail beside it can be read, so nobody can say what the log lost: name {file} \
+             with `--tail`; what no tail holds is given up with `--forget {number}`, which stands for a number that nobody knows"
+        ),
+    }
+}
+
 impl OpenFault {
     /// Whether the same start may succeed later, without anybody changing anything.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Store(StoreFault::Away(_) | StoreFault::Late(_)))
+        matches!(self, Self::Store(fault) if fault.is_away())
+    }
+
+    /// Whether rows are not what a node of ours wrote, as far as they were read.
+    pub(super) fn is_of_rows(&self) -> bool {
+        matches!(self, Self::Inconsistent { .. } | Self::Table { .. })
     }
 }
 
 impl StoreFault {
+    /// Whether the same may go well later, without anybody changing anything.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Late(_) | Self::Again(_))
+    }
+
+    /// The same for one more caller who waited for it: of the same kind, with the text of its cause.
+    pub(super) fn shared(&self) -> Self {
+        let cause = || self.to_string().into();
+        match self {
+            Self::Failed(_) => Self::Failed(cause()),
+            Self::Away(_) => Self::Away(cause()),
+            Self::Again(_) => Self::Again(cause()),
+            Self::Late(_) => Self::Late(cause()),
+            Self::Foreign(table) => Self::Foreign(table),
+            Self::Superseded => Self::Superseded,
+        }
+    }
+
     /// The store holds a value that nothing of ours writes.
     pub(super) fn unreadable(what: impl Into<Cause>) -> Self {
         Self::Failed(what.into())
@@ -175,7 +267,7 @@ impl From<StoreFault> for Unavailable {
             StoreFault::Late(_) => Self::LATE,
             // The sequencer stops at the one; the renewal of the lease finds the other, and stops the node.
             StoreFault::Foreign(_) | StoreFault::Superseded => Self::BUSY,
-            StoreFault::Failed(cause) | StoreFault::Away(cause) => {
+            StoreFault::Failed(cause) | StoreFault::Away(cause) | StoreFault::Again(cause) => {
                 tracing::warn!(fault = %cause, "the journal's database failed");
                 Self::BUSY
             }
@@ -301,10 +393,23 @@ pub struct Health {
     pub unsettled: bool,
     /// The lease of this node on its database, where it shares the journal with others.
     pub leased: Leased,
+    /// How the server of its database is, where nodes share it, and what lets it lose what it confirms.
+    pub database: Option<(health::Health, Option<Defect>)>,
+    /// Whether that server said within as long as a lease how it is, or there is none.
+    pub is_database_known: bool,
     /// Why the node's clock cannot be believed, while it cannot (ABUSE L-10).
     pub clock: Option<ClockFault>,
-    /// Set once, for good.
+    /// Set once, for good: the node may begin anew on the log, with a handle of its own.
     pub stopped: Option<StopReason>,
+    /// Why a journal that stopped does not begin anew, although the log was reopened.
+    pub held_back: Option<String>,
+}
+
+impl Health {
+    /// What lets the server of its database lose what it confirms, while it does.
+    pub fn defect(&self) -> Option<Defect> {
+        self.database.as_ref().and_then(|(_, defect)| *defect)
+    }
 }
 
 /// Proof that a log lost entries: a checkpoint of its own key that it does not extend.

@@ -1,29 +1,29 @@
 //! The journal as the rest of the broker holds it: a handle that is cheap to clone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::answers::ForRequest;
 use super::archive::segment::Shelf;
-use super::fault::{Health, Loss, RecordFault, Unavailable};
+use super::fault::{Health, RecordFault, Unavailable};
 use super::key::kek::{BlobName, SealedBlob, SealingKey};
 use super::key::signers::Signers;
 use super::members::Members;
 use super::scratch::Scratch;
 use super::sequencer::queue::{Again, ChangeOutcome, ChangeRequest, Item, Placed, Work};
 use super::sequencer::refusals::RefusalNote;
+use super::sequencer::reply::{ANSWERED_WITHIN, reply};
 use super::sequencer::view::{Marker, Shared, View};
 
 use super::store::batch::Beside;
-use super::store::head::Head;
 use super::store::people::PeopleKey;
 use super::store::query::{Query, StoredEntry};
 use super::store::reader::Reader;
 use super::store::uses::UsesKey;
-use super::tree::Tree;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::grant::Grant;
 use crate::domain::log::change::Attributed;
@@ -88,6 +88,8 @@ pub struct Committed {
     pub index: u64,
     /// A state that holds it.
     pub view: Arc<View>,
+    /// When it was asked for, by the monotonic clock.
+    pub asked: std::time::Instant,
 }
 
 /// A point of the past.
@@ -112,7 +114,6 @@ pub struct Journal {
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
     members: Arc<Members>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
     _scratch: Option<Arc<Scratch>>,
 }
@@ -183,7 +184,8 @@ impl Journal {
     /// `seen` is [`View::seen`] of the state that the grant was decided on. If a change came since, `again` decides on the newer state while
     /// the batch holds the head.
     ///
-    /// Dropping the future takes nothing back: the grant may be recorded, and its token never leaves, which is harmless.
+    /// Dropping the future takes nothing back: the grant may be recorded, and its token never leaves, which is harmless. The same goes for
+    /// one whose record is not confirmed in time ([`ANSWERED_WITHIN`]).
     pub async fn record(
         &self,
         seen: Option<u64>,
@@ -193,10 +195,11 @@ impl Journal {
         self.shared.running()?;
         self.shared.settled()?;
         self.shared.steady()?;
-        let (answer, outcome) = oneshot::channel();
+        let (answer, outcome) = reply();
+        let last = Instant::now() + ANSWERED_WITHIN;
         // A full queue means a store that does not keep up: say so at once instead of letting callers pile up (ABUSE L-07).
         self.queue.try_send(Work::Record(Item { seen, grant, again, answer })).map_err(|_| Unavailable::BUSY)?;
-        let Placed { grant, index, time, claims } = outcome.await.map_err(|_| Unavailable::BUSY)??;
+        let Placed { grant, index, time, claims } = outcome.until(last).await??;
         Ok(Recorded { value: grant, index, time, claims })
     }
 
@@ -211,6 +214,7 @@ impl Journal {
         request: Option<ForRequest>,
         mut propose: impl FnMut(&State, Timestamp) -> Result<Proposal, E> + Send,
     ) -> Result<Result<Committed, E>, Unavailable> {
+        let asked = Instant::now();
         for _ in 0..ROUNDS {
             self.shared.running()?;
             self.shared.settled()?;
@@ -220,18 +224,29 @@ impl Journal {
                 Err(error) => return Ok(Err(error)),
             };
             self.shared.steady()?;
-            let asked = self.asked(proposal, view.seen, request.clone());
-            let (answer, outcome) = oneshot::channel();
-            self.queue.try_send(Work::Change(Box::new(asked), answer)).map_err(|_| Unavailable::BUSY)?;
-            match outcome.await.map_err(|_| Unavailable::BUSY)?? {
-                ChangeOutcome::Done(index) => return Ok(Ok(Committed { index, view: self.view() })),
+            // Another node may not read it yet.
+            if self.is_shared() && proposal.change.what.format() > view.state.format {
+                tracing::error!(
+                    kind = proposal.change.what.kind(),
+                    format = view.state.format,
+                    "no entry may have a newer format yet"
+                );
+                return Err(Unavailable::BUSY);
+            }
+            let proposed = self.proposed(proposal, view.seen, request.clone());
+            let (answer, outcome) = reply();
+            self.queue.try_send(Work::Change(Box::new(proposed), answer)).map_err(|_| Unavailable::BUSY)?;
+            match outcome.until(asked + ANSWERED_WITHIN).await?? {
+                ChangeOutcome::Done(index) => {
+                    return Ok(Ok(Committed { index, view: self.view(), asked: asked.into_std() }));
+                }
                 ChangeOutcome::Stale => {}
             }
         }
         Err(Unavailable::BUSY)
     }
 
-    fn asked(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> ChangeRequest {
+    fn proposed(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> ChangeRequest {
         let Proposal { mut change, mut texts, sealed, destroy } = proposal;
         texts.extend(change.texts_mut().into_iter().filter_map(|text| text.seal(&*self.entropy)));
         let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy, spent: Vec::new() };
@@ -329,43 +344,6 @@ impl Journal {
         self.shared.health()
     }
 
-    /// Writes what waits, anchors it, and closes the database. Later calls are refused.
-    pub async fn close(&self) {
-        self.shared.close();
-        let (answer, closed) = oneshot::channel();
-        if self.queue.send(Work::Close(answer)).await.is_ok() {
-            let _done = closed.await;
-        }
-        self.give_lease_back().await;
-        // The journal is closed: a fault changes nothing for the caller.
-        let _closed = self.reader.close().await;
-    }
-
-    /// Reads the head anew, and takes in what another process of ours wrote since.
-    pub async fn refresh(&self) -> Result<(), Unavailable> {
-        self.shared.running()?;
-        let (answer, looked) = oneshot::channel();
-        self.queue(Work::Look(answer)).await?;
-        looked.await.map_err(|_| Unavailable::BUSY)?
-    }
-
-    /// Stops this journal for good, by the proof that it lost entries. Only `reopen` goes on.
-    ///
-    /// The proof stays beside the anchor.
-    pub async fn stop_lost(&self, loss: Loss) {
-        let (answer, stopped) = oneshot::channel();
-        if self.queue(Work::Lost(Box::new(loss), answer)).await.is_ok() {
-            let _stopped = stopped.await;
-        }
-    }
-
-    pub(super) async fn tree(&self) -> Result<(Head, Tree), Unavailable> {
-        self.shared.running()?;
-        let (answer, tree) = oneshot::channel();
-        self.queue(Work::Tree(answer)).await?;
-        tree.await.map_err(|_| Unavailable::BUSY)
-    }
-
     pub(super) fn reader(&self) -> &Reader {
         &self.reader
     }
@@ -432,9 +410,8 @@ impl Journal {
     }
 
     /// Ends the sequencer wherever it is, as `kill -9` does.
-    #[cfg(test)]
     pub(super) fn kill(&self) {
-        if let Some(task) = self.task.lock().expect("no panic holds it").take() {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::store::health::{Defect, Health};
 use super::store::nodes::LEASE;
 
 /// What a node knows of its leases.
@@ -26,6 +27,10 @@ struct Held {
     runs: Option<(Instant, u64)>,
     /// How far the clock of this node is ahead of the database's, in seconds.
     ahead: i64,
+    /// How the server of the database is, and what lets it lose what it confirms.
+    found: Option<(Health, Option<Defect>)>,
+    /// When the question for that was sent that was answered last.
+    looked: Option<Instant>,
 }
 
 /// After so long without an answer to a renewal a node is not ready.
@@ -78,12 +83,30 @@ impl Lease {
         self.with(|held| Some(held.ahead).filter(|ahead| held.compares_clocks && ahead.abs() > APART))
     }
 
+    /// How the server of the database was when it was looked at last, and the first of what lets it lose what it confirms.
+    pub fn database(&self) -> Option<(Health, Option<Defect>)> {
+        self.with(|held| held.found.clone())
+    }
+
+    /// Whether the server said within as long as a lease how it keeps what it confirms. A finding that is older is none.
+    pub fn is_looked_at(&self) -> bool {
+        self.with(|held| !held.is_needed || held.looked.is_some_and(|looked| looked.elapsed() < length()))
+    }
+
+    /// The answer to a question that was sent at this time.
+    pub fn found(&self, sent: Instant, health: Health, defect: Option<Defect>) {
+        self.with(|held| (held.found, held.looked) = (Some((health, defect)), Some(sent)));
+    }
+
     pub fn ahead(&self) -> i64 {
         self.with(|held| held.ahead)
     }
 
     pub fn begin(&self, sent: Instant, compares_clocks: bool) {
-        self.with(|held| *held = Held { is_needed: true, compares_clocks, renewed: Some(sent), ..Held::default() });
+        let since = Some(sent);
+        self.with(|held| {
+            *held = Held { is_needed: true, compares_clocks, renewed: since, looked: since, ..Held::default() };
+        });
     }
 
     pub fn renewed(&self, sent: Instant, ahead: i64, runs: Option<u64>) {

@@ -35,38 +35,81 @@ pub struct Loaded {
 /// Changes of a page, so that a long history is never in memory at once.
 const PAGE: u32 = 500;
 
-/// Reads and proves everything that decisions rest on, in one snapshot.
+/// How often a log is read at most that goes on and is found inconsistent.
+const READS: u32 = 5;
+
+/// Reads and proves everything that decisions rest on, up to one head.
 ///
-/// `tables`: the side tables to check.
+/// `tables`: the side tables to check. What is not right may be no more than entries of the end that left the store while it was read. So
+/// it is told once it was found at a head that stands, or once more at a later one.
 pub async fn load(reader: &Reader, key: &MacKey, tables: Checked) -> Result<Loaded, OpenFault> {
-    let mut snapshot = reader.snapshot().await?;
-    let head = head(&mut *snapshot).await?;
-    let loaded = if head.size == 0 {
-        let summed = snapshot.check_sums(&key.sums, &head, tables).await?;
-        Loaded { head, tree: Tree::default(), state: State::default(), summed }
-    } else {
-        let (newest, is_change) = newest(&mut *snapshot, &head, key).await?;
-        let (mut state, last) = fold(&mut *snapshot, key).await?;
-        // The newest batch's MAC says which change was the last: none was added behind it or taken out before it. Whether it is one itself
-        // its bytes say, and not the kind of its row.
-        if is_change != (last == Some(newest.first)) {
-            return Err(inconsistent(newest.first, "the row's kind is not that of its entry"));
+    let mut doubt = Doubt::default();
+    for _ in 0..READS {
+        let mut snapshot = reader.snapshot().await?;
+        let head = head(&mut *snapshot).await?;
+        if let Some(fault) = doubt.stands(&head) {
+            return Err(fault);
         }
-        if last != head.last_change || !(is_change || newest.prior_change == last) {
-            let index = newest.prior_change.max(last).unwrap_or(0);
-            return Err(inconsistent(index, "the last change is not the one that the newest batch follows"));
+        match read(&mut *snapshot, &head, key, tables).await {
+            Ok(loaded) => {
+                snapshot.end_reading().await?;
+                return Ok(loaded);
+            }
+            Err(fault) => {
+                if let Some(fault) = doubt.is_told(head, fault) {
+                    return Err(fault);
+                }
+            }
         }
-        let tree = tree(&mut *snapshot, head.size).await?;
-        if tree.root() != head.root {
-            return Err(inconsistent(newest.first, "the tree does not have the head's root"));
+    }
+    Err(StoreFault::Again("the log goes on while it is read: read it again".into()).into())
+}
+
+/// What was not right at an earlier head, and may have been no more than a log that went on.
+#[derive(Default)]
+struct Doubt(Option<(Head, OpenFault)>);
+
+impl Doubt {
+    /// The fault that was found at this head: nothing was written meanwhile, so it is true.
+    fn stands(&mut self, head: &Head) -> Option<OpenFault> {
+        self.0.take_if(|(at, _)| at == head).map(|(_, fault)| fault)
+    }
+
+    /// Returns the fault if it is true at a head that may have been left by now: it was found before, or is none of rows.
+    fn is_told(&mut self, head: Head, fault: OpenFault) -> Option<OpenFault> {
+        let again = self.0.as_ref().is_some_and(|(_, told)| told.to_string() == fault.to_string());
+        if again || !fault.is_of_rows() {
+            return Some(fault);
         }
-        // Last: a fault of an entry says more.
-        let summed = snapshot.check_sums(&key.sums, &head, tables).await?;
-        state.forget_expired(head.time);
-        Loaded { head, tree, state, summed }
-    };
-    snapshot.end_reading().await?;
-    Ok(loaded)
+        self.0 = Some((head, fault));
+        None
+    }
+}
+
+async fn read(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey, tables: Checked) -> Result<Loaded, OpenFault> {
+    if head.size == 0 {
+        let summed = snapshot.check_sums(&key.sums, head, tables).await?;
+        return Ok(Loaded { head: head.clone(), tree: Tree::default(), state: State::default(), summed });
+    }
+    let (newest, is_change) = newest(snapshot, head, key).await?;
+    let (mut state, last) = fold(snapshot, key, (State::default(), None)).await?;
+    // The newest batch's MAC says which change was the last: none was added behind it or taken out before it. Whether it is one itself
+    // its bytes say, and not the kind of its row.
+    if is_change != (last == Some(newest.first)) {
+        return Err(inconsistent(newest.first, "the row's kind is not that of its entry"));
+    }
+    if last != head.last_change || !(is_change || newest.prior_change == last) {
+        let index = newest.prior_change.max(last).unwrap_or(0);
+        return Err(inconsistent(index, "the last change is not the one that the newest batch follows"));
+    }
+    let tree = tree(snapshot, head.size).await?;
+    if tree.root() != head.root {
+        return Err(inconsistent(newest.first, "the tree does not have the head's root"));
+    }
+    // Last: a fault of an entry says more.
+    let summed = snapshot.check_sums(&key.sums, head, tables).await?;
+    state.forget_expired(head.time);
+    Ok(Loaded { head: head.clone(), tree, state, summed })
 }
 
 pub fn inconsistent(index: u64, what: impl Into<String>) -> OpenFault {
@@ -116,11 +159,13 @@ pub fn may_begin(state: &State, what: &Change) -> bool {
     !matches!(what, Change::Journal(JournalChange::Reopened { epoch, .. }) if *epoch <= state.epoch)
 }
 
-/// Folds every change, each proved by the MAC of its batch and chained to the one before.
-async fn fold(snapshot: &mut dyn Snapshot, key: &MacKey) -> Result<(State, Option<u64>), OpenFault> {
-    let (mut state, mut last) = (State::default(), None);
+/// A state, and the last change in it.
+pub type Folded = (State, Option<u64>);
+
+/// Folds every later change, each proved by the MAC of its batch and chained to the one before.
+pub async fn fold(snapshot: &mut dyn Snapshot, key: &MacKey, (mut state, mut last): Folded) -> Result<Folded, OpenFault> {
     loop {
-        let from = last.map_or(0, |last: u64| last + 1);
+        let from = last.map_or(0, |last| last + 1);
         let rows = snapshot.changes(from, PAGE).await?;
         for row in &rows {
             let entry = change(row, last, key)?;
@@ -205,5 +250,33 @@ fn verify(batch: &StoredBatch, key: &MacKey, leaves: &[Digest]) -> Result<(), Op
         Ok(())
     } else {
         Err(inconsistent(batch.first, "the batch does not have the MAC of a node of ours"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(size: u64) -> Head {
+        Head { size, ..Head::empty() }
+    }
+
+    /// Entries of the end may leave while it is read: what is missing then is missing at that head alone.
+    #[test]
+    fn a_fault_is_told_where_it_stands_and_not_where_the_log_went_on() {
+        let fault = |at| inconsistent(at, "leaves or tiles are missing");
+        let mut doubt = Doubt::default();
+        assert!(doubt.stands(&head(512)).is_none());
+        assert!(doubt.is_told(head(512), fault(511)).is_none(), "it is read once more");
+        assert!(doubt.stands(&head(513)).is_none(), "the log went on");
+        assert!(doubt.is_told(head(513), fault(512)).is_none(), "another fault at another end");
+        let told = doubt.stands(&head(513)).expect("nothing was written, and it is there");
+        assert!(matches!(told, OpenFault::Inconsistent { index: 512, .. }), "{told}");
+        // An attacker who writes to a log that goes on is told all the same.
+        assert!(doubt.is_told(head(600), fault(7)).is_none());
+        assert!(doubt.stands(&head(601)).is_none());
+        assert!(matches!(doubt.is_told(head(601), fault(7)), Some(OpenFault::Inconsistent { index: 7, .. })));
+        let away = OpenFault::Store(StoreFault::Away("away".into()));
+        assert!(doubt.is_told(head(700), away).is_some(), "nothing is said of rows");
     }
 }

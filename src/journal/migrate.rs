@@ -6,9 +6,12 @@
 //!
 //! Rows go by the traits of the store alone. The tables beside the log that entries do not prove (people, counts of uses, requests) are compared.
 
+use std::sync::Arc;
+
 use super::archive::segment::Shelf;
 use super::evidence::{self, Progress, Report, VerifyFault};
 use super::fault::{OpenFault, StoreFault};
+use super::key::data_key::DataKeys;
 use super::key::kek::Kek;
 use super::load;
 use super::open::{Outside, start};
@@ -17,9 +20,10 @@ use super::settings::Settings;
 use super::start::Start;
 use super::store::batch::MacKey;
 use super::store::head::Head;
+use super::store::keys::StoreKeys;
 use super::store::reader::Reader;
 use super::store::restore::{Portion, Restore};
-use super::store::row::EntryRow;
+use super::store::row::LastUses;
 use super::store::snapshot::{Checked, PAGE, Snapshot};
 use super::tree::tiles::WIDTH;
 use crate::domain::state::State;
@@ -86,14 +90,14 @@ pub async fn migrate(
     outside: &Outside,
     progress: Progress<'_>,
 ) -> Result<Moved, MigrateFault> {
-    let key = MacKey::of(kek);
-    let (source, shelf) = place::read(from.settings).await?;
+    let (key, rows) = (MacKey::of(kek), DataKeys::of(kek));
+    let (source, shelf) = place::read(from.settings, &rows).await?;
     let left = load::load(&source, &key, Checked::All).await?.state.moved;
     if let Some(elsewhere) = left.as_ref().filter(|left| *left != to.name) {
         return Err(MigrateFault::Elsewhere(elsewhere.clone()));
     }
-    let mut restore = place::restore(to.settings, &key.sums).await?;
-    let (target, target_shelf) = place::read(to.settings).await?;
+    let mut restore = place::restore(to.settings, &StoreKeys::of(kek, Arc::clone(&outside.entropy))).await?;
+    let (target, target_shelf) = place::read(to.settings, &rows).await?;
     let there = there(&source, &target).await?;
     if left.is_none() {
         if !matches!(there, There::Nothing) {
@@ -140,15 +144,17 @@ enum There {
 async fn there(source: &Reader, target: &Reader) -> Result<There, MigrateFault> {
     let mut snapshot = target.snapshot().await?;
     let end = snapshot.end().await?;
-    let first: Option<EntryRow> = snapshot.page(0).await?.into_iter().next().map(|row| row.entry);
     snapshot.end_reading().await?;
     let Some(end) = end else { return Ok(There::Other) };
     if end.head.size > 0 {
         return Ok(There::Ends(end.head));
     }
-    let Some(first) = first else { return Ok(There::Nothing) };
-    let ours = source.body(first.index).await?;
-    Ok(if ours.is_some_and(|ours| ours.into_bytes() == first.body) { There::Begun } else { There::Other })
+    // Entries without an end. The first one never leaves, and is copied first.
+    if target.time_from(0).await?.is_none() {
+        return Ok(There::Nothing);
+    }
+    let (ours, theirs) = (source.body(0).await?, target.body(0).await?);
+    Ok(if ours.is_some() && ours == theirs { There::Begun } else { There::Other })
 }
 
 /// The target has more entries than left: the journal went on there, or it is another one.
@@ -214,8 +220,14 @@ async fn copy(
         after = Some(last.digest);
         to.restore(&Portion::Texts(rows)).await?;
     }
-    to.restore(&Portion::Keyring(from.keyring().await?)).await?;
-    for rows in from.last_uses().await?.chunks(PAGE) {
+    // Nothing is written after the entry that says that the log leaves.
+    let goes_on = || load::inconsistent(head.size, "the log goes on although it has left");
+    to.restore(&Portion::Keyring(from.keyring().await?.ok_or_else(goes_on)?)).await?;
+    let LastUses { at_head, since } = from.last_uses().await?;
+    if !since.is_empty() {
+        return Err(goes_on().into());
+    }
+    for rows in at_head.chunks(PAGE) {
         to.restore(&Portion::LastUses(rows.to_vec())).await?;
     }
     for rows in from.answers().await?.chunks(PAGE) {

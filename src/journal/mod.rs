@@ -6,12 +6,13 @@
 //!
 //! **What a return means.** `Ok` of `record` or `change`: the entry is durable (SQLite WAL, synchronous=FULL: the commit's `fsync`
 //! has returned), its proof is spent, and [`Journal::view`] shows it. An error: nothing was written, no proof is spent, and it may
-//! be sent again; [`RecordFault::Replayed`] and [`RecordFault::Refused`] are answers, not failures. `record` never answers `Ok`
-//! for a token whose cause was revoked by an entry before it: what has not seen the last change is decided again while the
+//! be sent again; [`RecordFault::Replayed`] and [`RecordFault::Refused`] are answers, not failures. One error says that nobody knows yet
+//! (`store.unconfirmed`): it may be there, and nothing of it is released. `record` never answers `Ok` for a token whose cause was revoked by an entry before it: what has not seen the last change is decided again while the
 //! batch holds the head.
 //!
 //! **A late or lost answer.** A commit that fails is settled by reading the log again, so no caller is told a guess. While it
-//! cannot be read either, everything is refused ([`Health::unsettled`]), and it is asked again. A caller that went away, or a process
+//! cannot be read either, everything is refused ([`Health::unsettled`]), and it is asked again. Whoever has waited five seconds is answered:
+//! work that the sequencer has not begun is taken back, and the rest is `store.unconfirmed`. A caller that went away, or a process
 //! that was killed, may leave a recorded token that never left: harmless; the reverse cannot be.
 //!
 //! **Who retries.** `record`: the partner, after a 503. `change`: the journal itself, whenever another change came first. A full
@@ -43,11 +44,14 @@
 //!
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
+mod again;
 mod answers;
 mod archive;
+mod asking;
 mod evidence;
 mod fault;
 pub(crate) mod file;
+mod folds;
 mod handle;
 mod issued_to;
 pub mod key;
@@ -62,12 +66,15 @@ mod past;
 mod people;
 mod place;
 mod postgres;
+mod reopen;
 mod scratch;
+mod seen;
 mod sequencer;
 mod settings;
 mod sqlite;
 mod start;
 mod store;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -75,30 +82,36 @@ pub mod tree;
 mod uses;
 
 pub use answers::{Before, ForRequest, Idempotency, Reply};
-pub use archive::{ArchiveFault, Page};
+pub use archive::Page;
+pub use archive::fault::{ArchiveFault, Awaited, Reading};
+pub use archive::segment::{ArchivePlace, Objects};
 pub use evidence::{
     Progress, Report, SILENT, Tail, VerifyFault, bundle, changes, export, exported_changes, leads_to_verifier_key,
     prove_offline, verifier_key, verify_database, verify_export,
 };
 pub use fault::{ClockFault, Health, Leased, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+pub use folds::split_of;
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
-pub use key::kek::{BlobName, Kek, SealedBlob};
+pub use key::kek::{BlobName, Kek, SealedBlob, SealingKey};
 pub use key::signers::HANDOVER;
 pub use living::Ended;
+pub use members::Split;
 pub use migrate::{MigrateFault, Moved, Place, migrate};
 pub use nodes::{JoinFault, NodeSettings};
 pub use open::{Outside, examine};
 pub use past::{Compared, Past};
 pub use people::PeopleFault;
 pub use place::is_brought_up;
-pub use postgres::{Defect, Health as PostgresHealth, PostgresAddress, PostgresPlace, look as look_at_postgres};
+pub use postgres::{PostgresAddress, PostgresPlace, look as look_at_postgres};
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+pub use store::health::{Defect, Health as PostgresHealth};
 pub use store::nodes::{Cursor, KnownNode};
 pub use store::people::Known as KnownPeople;
 pub use store::query::{Query, StoredEntry};
 pub use store::row::IssuedPlace;
 pub use store::uses::{KnownDay, KnownUses, Portion, UseRow, UseText};
+pub use tail::lost::Given;
 pub use uses::UsesFault;

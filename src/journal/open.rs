@@ -12,26 +12,32 @@ use super::fault::Loss;
 use super::fault::{OpenFault, StopReason, Unavailable};
 use super::handle::Journal;
 use super::key::anchor::Anchor;
+use super::key::data_key::DataKeys;
 use super::key::kek::Kek;
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
 use super::members::Members;
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
+use super::reopen::reopen;
+use super::seen::covers;
 use super::sequencer::Sequencer;
-use super::sequencer::queue::{ChangeOutcome, ChangeRequest};
+use super::sequencer::queue::{ChangeOutcome, ChangeRequest, Inbox};
 use super::sequencer::view::{Shared, View};
-use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+use super::settings::{Location, Rest, Settings};
 use super::start::{self, Start};
 use super::store::batch::{Beside, MacKey};
+use super::store::keys::StoreKeys;
 use super::store::people::PeopleKey;
 use super::store::reader::Reader;
 use super::store::snapshot::Checked;
 use super::store::uses::UsesKey;
 use super::store::write::Write;
+use super::tail::lost::Given;
 use super::tree::merkle::Subtree;
 use super::tree::note::{Kept, SignerKey};
 use crate::domain::log::change::Change;
+use crate::domain::log::format;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Clock, Entropy, Seconds, Timestamp};
@@ -59,14 +65,15 @@ impl Journal {
 
     /// Puts a restored or forked journal back to work, in a new epoch and with a new anchor.
     ///
-    /// The epoch is recorded; in it every signing key is tainted and nothing is minted while the journal rests. Not for a journal whose entries do not hold.
+    /// The epoch is recorded; in it every signing key is tainted and nothing is minted while the journal rests. What was taken away in a lost
+    /// part is taken away again, by what is `given`. Not for a journal whose entries do not hold.
     pub async fn reopen(
         settings: &Settings,
         kek: &Kek,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-        rest: Rest,
+        (rest, given): (Rest, &Given),
     ) -> Result<Self, OpenFault> {
-        start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |writer| writer).await
+        start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest, given), |writer| writer).await
     }
 
     /// Corrects the time of a journal whose newest entry is later than the clock.
@@ -107,7 +114,7 @@ pub(super) async fn start(
     let may_create = settings.create && matches!(start, Start::Open) && !anchor.as_ref().is_some_and(Anchor::exists);
     let key = MacKey::of(kek);
     let Opened { mut writer, reader, shelf, nodes, scratch } =
-        place::open(settings, may_create, &key.sums, &*outside.entropy).await?;
+        place::open(settings, may_create, &StoreKeys::of(kek, Arc::clone(&outside.entropy))).await?;
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
     let lost = lost(anchor.as_ref(), start)?;
@@ -125,10 +132,10 @@ pub(super) async fn start(
         suits(settings, &loaded)?;
         start.may_open(loaded.state.moved.as_deref())?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
-        if !matches!(start, Start::Reopen(_)) {
+        if !matches!(start, Start::Reopen(..)) {
             let is_new = anchored.is_none() && is_newcomer(settings).await?;
             let is_shared = nodes.is_some();
-            holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, &reader, &loaded).await?;
+            holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, (&reader, &key), &loaded).await?;
         }
         signers
     };
@@ -139,7 +146,7 @@ pub(super) async fn start(
     let state = Arc::new(state);
     let view = View::of(&head, Arc::clone(&state));
     let loss = match (&lost, start) {
-        (None, _) | (_, Start::Reopen(_)) => None,
+        (None, _) | (_, Start::Reopen(..)) => None,
         (Some(note), Start::Open | Start::CorrectClock | Start::Succeed | Start::Move(_) | Start::Arrive(_)) => {
             let (keys, origin) = (signers.keys().clone(), state.origin.clone());
             let view = Arc::new(View::of(&head, Arc::clone(&state)));
@@ -147,7 +154,9 @@ pub(super) async fn start(
             proves_loss(&past, note).await?
         }
     };
+    let (queue, work) = mpsc::channel(QUEUE);
     let mut sequencer = Sequencer {
+        inbox: Inbox::of(work),
         store: wrap(writer),
         reader: reader.clone(),
         shared: Arc::new(Shared::new(view, clock, signers)),
@@ -160,13 +169,18 @@ pub(super) async fn start(
         state,
         proved: Instant::now(),
         anchored: 0,
+        tailed: None,
+        untold: Vec::new(),
+        tail_began: Timestamp::default(),
         purge: (0, Timestamp::default()),
         forgot: Timestamp::default(),
         erased: 0,
         loss: None,
+        is_taken_back: false,
+        is_contended: false,
     };
     if fresh {
-        let what = JournalChange::Opened { origin: settings.origin.clone(), dev: settings.dev }.into();
+        let what = JournalChange::Opened { origin: settings.origin.clone(), dev: settings.dev, format: format::NEWEST }.into();
         let sealed = vec![kek.seal(signers::name(0), &*seed, &*outside.entropy)];
         by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
     }
@@ -180,9 +194,9 @@ pub(super) async fn start(
             return Err(OpenFault::Rollback { anchored: size, head: sequencer.head.size });
         }
         (Start::Open, None) => {}
-        (Start::Reopen(rest), _) => reopen(&mut sequencer, rest, &shelf).await?,
+        (Start::Reopen(rest, given), _) => reopen(&mut sequencer, (rest, Some(given)), &shelf).await?,
         (Start::CorrectClock, None) => {
-            reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &shelf).await?;
+            reopen(&mut sequencer, (Rest { lasts: Seconds(0), corrects: true }, None), &shelf).await?;
         }
         (Start::Succeed, None) => succeed(&mut sequencer, kek, &outside).await?,
         (Start::Move(_), None) if sequencer.state.moved.is_some() => {}
@@ -196,12 +210,11 @@ pub(super) async fn start(
         }
     }
     sequencer.write_anchor().await;
-    if (lost.is_some() || matches!(start, Start::Reopen(_))) && sequencer.shared.running().is_ok() {
+    if (lost.is_some() || matches!(start, Start::Reopen(..))) && sequencer.shared.running().is_ok() {
         forget_loss(&sequencer);
     }
-    let (queue, work) = mpsc::channel(QUEUE);
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
-    let task = tokio::spawn(sequencer.run(work));
+    let task = tokio::spawn(sequencer.run());
     let entropy = outside.entropy;
     let (sealing, people, uses) = (kek.of_answers(), PeopleKey::of(kek), UsesKey::of(kek));
     Ok(Journal::new(super::handle::Parts {
@@ -229,7 +242,7 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     if matches!(settings.location, Location::Temporary) {
         return Ok(None);
     }
-    let (reader, shelf) = match place::read(settings).await {
+    let (reader, shelf) = match place::read(settings, &DataKeys::of(kek)).await {
         Err(OpenFault::Missing(_)) if anchored.is_none() && settings.create => return Ok(None),
         read => read?,
     };
@@ -244,7 +257,7 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
     let is_new = anchored.is_none() && is_newcomer(settings).await?;
     let is_shared = place::nodes(settings).is_some();
-    holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, &reader, &loaded).await?;
+    holds((anchor.as_ref().filter(|_| !is_new), anchored), is_shared, &signers, (&reader, &key), &loaded).await?;
     if !loaded.summed {
         let mut snapshot = reader.snapshot().await?;
         evidence::proves_beside((&mut *snapshot, &shelf), &key).await?;
@@ -296,7 +309,7 @@ async fn sum(writer: &mut dyn Write, shelf: &Shelf, key: &MacKey) -> Result<(), 
 fn anchored(anchor: Option<&Anchor>, start: Start<'_>) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
         (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock | Start::Move(_) | Start::Arrive(_)) => anchor.text(),
-        (None, _) | (_, Start::Reopen(_)) => Ok(None),
+        (None, _) | (_, Start::Reopen(..)) => Ok(None),
     }
 }
 
@@ -306,44 +319,8 @@ fn lost(anchor: Option<&Anchor>, start: Start<'_>) -> Result<Option<String>, Ope
         (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock | Start::Move(_) | Start::Arrive(_)) => {
             anchor.lost_text()
         }
-        (None, _) | (_, Start::Reopen(_)) => Ok(None),
+        (None, _) | (_, Start::Reopen(..)) => Ok(None),
     }
-}
-
-/// Begins a new epoch. If time goes back, proofs that were forgotten too early are spent again.
-async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
-    let wall = sequencer.shared.believed()?;
-    let corrects = match sequencer.shared.time_after(sequencer.head.time) {
-        Ok(_) if rest.corrects => return Err(OpenFault::ClockAgrees { wall, head: sequencer.head.time }),
-        Ok(_) => None,
-        Err(_) if rest.corrects => Some(sequencer.head.time),
-        Err(fault) => return Err(fault.into()),
-    };
-    let (from, spent) = match corrects {
-        Some(_) => (wall, evidence::spent_since(&sequencer.reader, shelf, &sequencer.key, wall).await?),
-        None => (wall.max(sequencer.head.time), Vec::new()),
-    };
-    // An earlier rest goes on: proofs that the journal does not know are as good as before. If its end was written under a wrong clock
-    // too, it is at most as far from now as a rest is long.
-    let left = sequencer.state.mints_from;
-    let left = if corrects.is_some() { left.min(wall.plus(LONGEST_ASSERTION)) } else { left };
-    let mints_from = from.plus(rest.lasts).max(left);
-    let what = JournalChange::Reopened { epoch: next_epoch(sequencer)?, mints_from, corrects }.into();
-    by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
-}
-
-/// The epoch after that of the log, and after those of the anchor and the note beside it.
-///
-/// A lost part may be of a later epoch than the copy that was put back; in an epoch of the same number its checkpoints would prove a loss of the new history. A file
-/// that cannot be read, or that no key of this log signed, says nothing and does not prevent reopening.
-fn next_epoch(sequencer: &Sequencer) -> Result<u64, OpenFault> {
-    let signers = sequencer.shared.signers.load();
-    let notes = sequencer.anchor.iter().flat_map(|anchor| [anchor.text(), anchor.lost_text()]);
-    let kept = notes.filter_map(|note| signers.keys().open(&note.ok()??).ok());
-    let ours = kept.filter(|kept| kept.checkpoint.origin == sequencer.origin);
-    let known = ours.filter_map(|kept| kept.epoch).filter(|epoch| *epoch < MOST_EPOCHS).max();
-    let newest = sequencer.state.epoch.max(known.unwrap_or(0));
-    newest.checked_add(1).ok_or_else(|| load::inconsistent(sequencer.head.size, "no epoch is left to begin"))
 }
 
 /// Makes the next checkpoint key.
@@ -382,6 +359,9 @@ fn origin_fault(settings: &Settings, found: &str) -> OpenFault {
 
 /// Whether it is the journal that the configuration means.
 fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
+    if loaded.state.format > format::NEWEST {
+        return Err(OpenFault::Schema(format!("of entries {}", loaded.state.format)));
+    }
     if loaded.state.dev != settings.dev {
         return Err(OpenFault::Dev(loaded.state.dev));
     }
@@ -399,7 +379,7 @@ async fn holds(
     (anchor, note): (Option<&Anchor>, Option<String>),
     is_shared: bool,
     signers: &Signers,
-    reader: &Reader,
+    (reader, key): (&Reader, &MacKey),
     loaded: &Loaded,
 ) -> Result<(), OpenFault> {
     let Some(anchor) = anchor else { return Ok(()) };
@@ -408,9 +388,12 @@ async fn holds(
         let newborn = loaded.head.size == 1;
         return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };
     };
-    // An operator reopened the log at another node, and accepted it as it was then.
-    if is_shared && checkpoint.origin == loaded.state.origin && epoch.is_some_and(|epoch| epoch < loaded.state.epoch) {
-        return Ok(());
+    // An operator reopened the log at another node, and accepted it as it was then, with all that this node has seen.
+    if is_shared
+        && checkpoint.origin == loaded.state.origin
+        && let Some(epoch) = epoch.filter(|epoch| *epoch < loaded.state.epoch)
+    {
+        return covers(&anchor.tail(), key, (reader, &loaded.tree), epoch).await;
     }
     let rollback = OpenFault::Rollback { anchored: checkpoint.size, head: loaded.head.size };
     if checkpoint.origin != loaded.state.origin || checkpoint.size > loaded.head.size {
@@ -427,17 +410,12 @@ async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) ->
     }
     let change = what.by(Actor::Operator);
     let asked = ChangeRequest { seen: sequencer.head.last_change, request: None, change, beside };
-    match sequencer.change(asked).await? {
+    match sequencer.change(asked, || false).await? {
         ChangeOutcome::Done(_) => Ok(()),
         // Another process writes to this journal right now.
         ChangeOutcome::Stale => Err(Unavailable::BUSY.into()),
     }
 }
-
-/// More epochs than any journal has.
-///
-/// Without it a thief of the checkpoint key could sign the last possible epoch, and no later one could begin.
-const MOST_EPOCHS: u64 = 1 << 32;
 
 /// Grants and changes that may wait for the next commit; beyond it callers are told to come again.
 const QUEUE: usize = 4096;

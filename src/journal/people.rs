@@ -6,6 +6,7 @@
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::sequencer::queue::Work;
+use super::sequencer::reply::ANSWERED_WITHIN;
 use super::store::people::{Known, PersonRow};
 use crate::domain::people::member::Member;
 
@@ -65,9 +66,7 @@ impl Journal {
         // Invariant: a person serialises to JSON, like every record of the domain.
         let row = |member: &Member| (member.id.clone(), serde_json::to_string(member).expect("a person is JSON"));
         let (change, step) = known.next(self.people_key(), people.iter().map(row).collect(), forgets);
-        let (answer, put) = tokio::sync::oneshot::channel();
-        self.queue(Work::People(Box::new(change), answer)).await?;
-        let put = put.await.map_err(|_| Unavailable::BUSY)??;
+        let put = self.asked(ANSWERED_WITHIN, |answer| Work::People(Box::new(change), answer)).await?;
         if put {
             known.advance(step);
         }

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use super::archive::segment::Shelf;
 use super::fault::OpenFault;
 use super::file;
+use super::key::data_key::DataKeys;
 use super::postgres::{self, PostgresAddress, PostgresNodes};
 use super::scratch::Scratch;
 use super::settings::{Location, Settings};
 use super::sqlite;
+use super::store::keys::StoreKeys;
 use super::store::nodes::Nodes;
 use super::store::reader::Reader;
 use super::store::restore::Restore;
-use super::store::sums::SumKey;
 use super::store::write::Write;
 use crate::domain::value::clock::Entropy;
 
@@ -28,17 +29,12 @@ pub struct Opened {
 }
 
 /// Opens the store for writing. Makes one if there is none and `may_create`.
-pub async fn open(
-    settings: &Settings,
-    may_create: bool,
-    key: &SumKey,
-    entropy: &(dyn Entropy + 'static),
-) -> Result<Opened, OpenFault> {
+pub async fn open(settings: &Settings, may_create: bool, keys: &StoreKeys) -> Result<Opened, OpenFault> {
     let (path, scratch) = match &settings.location {
         Location::Postgres { address, segments } => {
-            let opened = postgres::open(address, may_create, key).await?;
+            let opened = postgres::open(address, may_create, keys).await?;
             let (writer, reader) = opened.ok_or_else(|| missing(address))?;
-            let shelf = Shelf::of(segments);
+            let shelf = Shelf::at(segments);
             return Ok(Opened {
                 writer: Box::new(writer),
                 reader: Reader::of(reader),
@@ -48,7 +44,7 @@ pub async fn open(
             });
         }
         Location::File(path) => (path.clone(), None),
-        Location::Temporary => temporary(entropy)?,
+        Location::Temporary => temporary(&*keys.entropy)?,
     };
     let exists = exists(&path)?;
     if !exists {
@@ -57,7 +53,7 @@ pub async fn open(
         }
         file::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
     }
-    let (writer, reader) = sqlite::open(&path, scratch.is_none(), exists, key).await?;
+    let (writer, reader) = sqlite::open(&path, scratch.is_none(), exists, &keys.sums).await?;
     Ok(Opened { writer: Box::new(writer), reader: Reader::of(reader), shelf: Shelf::of(&path), nodes: None, scratch })
 }
 
@@ -70,11 +66,11 @@ pub fn nodes(settings: &Settings) -> Option<Box<dyn Nodes>> {
 }
 
 /// Opens the read side of a store that is there.
-pub async fn read(settings: &Settings) -> Result<(Reader, Shelf), OpenFault> {
+pub async fn read(settings: &Settings, keys: &DataKeys) -> Result<(Reader, Shelf), OpenFault> {
     match &settings.location {
         Location::Postgres { address, segments } => {
-            let reader = postgres::read(address).await?.ok_or_else(|| missing(address))?;
-            Ok((Reader::of(reader), Shelf::of(segments)))
+            let reader = postgres::read(address, keys).await?.ok_or_else(|| missing(address))?;
+            Ok((Reader::of(reader), Shelf::at(segments)))
         }
         Location::File(path) if exists(path)? => {
             Ok((Reader::of(sqlite::reader::SqliteReader::connect(path).await?), Shelf::of(path)))
@@ -85,19 +81,19 @@ pub async fn read(settings: &Settings) -> Result<(Reader, Shelf), OpenFault> {
 }
 
 /// A store for rows of another one. Its tables are made if there are none, and its log may be empty or not.
-pub async fn restore(settings: &Settings, key: &SumKey) -> Result<Box<dyn Restore>, OpenFault> {
+pub async fn restore(settings: &Settings, keys: &StoreKeys) -> Result<Box<dyn Restore>, OpenFault> {
     match &settings.location {
         Location::Postgres { address, .. } => {
-            postgres::open(address, true, key).await?;
-            Ok(Box::new(postgres::PostgresRestore::connect(address, key.clone()).await?))
+            postgres::open(address, true, keys).await?;
+            Ok(Box::new(postgres::PostgresRestore::connect(address, keys.clone()).await?))
         }
         Location::File(path) => {
             let exists = exists(path)?;
             if !exists {
                 file::private(path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
             }
-            sqlite::open(path, true, exists, key).await?;
-            Ok(Box::new(sqlite::restore::SqliteRestore::connect(path, key.clone()).await?))
+            sqlite::open(path, true, exists, &keys.sums).await?;
+            Ok(Box::new(sqlite::restore::SqliteRestore::connect(path, keys.sums.clone()).await?))
         }
         Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
     }
@@ -109,7 +105,7 @@ fn missing(address: &PostgresAddress) -> OpenFault {
 
 /// Whether a start brings tables of this version up.
 pub fn is_brought_up(version: &str) -> bool {
-    sqlite::schema::UPGRADES.iter().any(|(before, _)| before.to_string() == version)
+    version == postgres::schema::EARLIER || sqlite::schema::UPGRADES.iter().any(|(before, _)| before.to_string() == version)
 }
 
 fn exists(path: &Path) -> Result<bool, OpenFault> {

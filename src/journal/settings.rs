@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::archive::segment::ArchivePlace;
 use super::postgres::PostgresAddress;
 use crate::domain::registry::binding::JwtRule;
 use crate::domain::value::clock::Seconds;
@@ -16,8 +17,8 @@ pub enum Location {
     Postgres {
         /// Where it is.
         address: Box<PostgresAddress>,
-        /// Old entries leave for the folder of this name with `.segments` behind it.
-        segments: PathBuf,
+        /// Where old entries go that leave it.
+        segments: ArchivePlace,
     },
     /// A directory of its own that goes with the journal (`carnet dev`). Not durable.
     Temporary,

@@ -4,6 +4,7 @@ use super::fault::OpenFault;
 use super::load;
 use super::settings::Rest;
 use super::store::head::Head;
+use super::tail::lost::Given;
 use crate::domain::log::change::Change;
 use crate::domain::log::journal::JournalChange;
 
@@ -11,8 +12,8 @@ use crate::domain::log::journal::JournalChange;
 #[derive(Clone, Copy)]
 pub enum Start<'a> {
     Open,
-    /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
-    Reopen(Rest),
+    /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long; what is given says what the log lost.
+    Reopen(Rest, &'a Given),
     /// Open, and begin a new epoch at the clock's time, before that of the newest entry.
     CorrectClock,
     /// Open, and put another key in the place of the one that signs checkpoints.
@@ -30,7 +31,7 @@ impl Start<'_> {
     pub fn may_open(self, moved: Option<&str>) -> Result<(), OpenFault> {
         match (moved, self) {
             (None, Self::Arrive(_)) => Err(load::inconsistent(0, "no entry says that the journal moves")),
-            (None, _) | (Some(_), Self::Reopen(_) | Self::Arrive(_)) => Ok(()),
+            (None, _) | (Some(_), Self::Reopen(..) | Self::Arrive(_)) => Ok(()),
             (Some(to), Self::Move(wanted)) if to == wanted => Ok(()),
             (Some(to), Self::Open | Self::CorrectClock | Self::Succeed | Self::Move(_)) => {
                 Err(OpenFault::Moved { to: to.to_owned() })

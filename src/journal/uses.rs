@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::sequencer::queue::Work;
+use super::sequencer::reply::ANSWERED_WITHIN;
 use super::store::uses::{KnownDay, KnownUses, Portion};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::{Tally, Use};
@@ -121,16 +122,12 @@ impl Journal {
     ) -> Result<bool, Unavailable> {
         self.running()?;
         let change = known.next(self.uses_key(), day, portion);
-        let (answer, put) = tokio::sync::oneshot::channel();
-        self.queue(Work::Uses(Some(Box::new(change)), answer)).await?;
-        put.await.map_err(|_| Unavailable::BUSY)?
+        self.asked(ANSWERED_WITHIN, |answer| Work::Uses(Some(Box::new(change)), answer)).await
     }
 
     /// Takes all counts away, some rows at a time. True once nothing is left.
     pub async fn clear_uses(&self) -> Result<bool, Unavailable> {
         self.running()?;
-        let (answer, cleared) = tokio::sync::oneshot::channel();
-        self.queue(Work::Uses(None, answer)).await?;
-        cleared.await.map_err(|_| Unavailable::BUSY)?
+        self.asked(ANSWERED_WITHIN, |answer| Work::Uses(None, answer)).await
     }
 }

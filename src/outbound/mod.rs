@@ -1,7 +1,7 @@
 //! The one client for outbound requests, with one set of rules.
 //!
 //! Enter through [`Outbound::may_fetch`] (checks a URL when a record is applied) and [`Outbound::fetch`] (fetches it for
-//! `authn`). [`webhook`] has the same two for events, [`ticket`] for tickets, and [`mail`] sends mail. Every fetch obeys these rules:
+//! `authn`). [`webhook`] has the same two for events, [`ticket`] for tickets, [`bucket`] keeps sealed files in a bucket, and [`mail`] sends mail. Every fetch obeys these rules:
 //! - https to public addresses; anything else only for an exact origin that the operator listed (ABUSE K-02, K-03, K-11);
 //! - GET; no redirect is followed, and no proxy, cookie, credential or retry is implicit (K-05, K-08, K-09); HTTP/1.1 only (K-13);
 //! - one deadline of 3 s for name, connection, headers and body together; a body of at most 256 KiB, never decompressed (K-19);
@@ -13,6 +13,7 @@
 //! The meaning of a body, caches, and the TLS configuration (`authn::tls` builds it) are not here.
 
 mod address;
+pub mod bucket;
 pub mod mail;
 pub mod operator;
 mod origin;

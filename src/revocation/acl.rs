@@ -1,13 +1,14 @@
 //! The rights that this process needs in Redis.
 
 /// The commands that it sends, or that its scripts run. In a cluster it also asks for the slots.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 34] = [
     "cluster|slots",
     "del",
     "echo",
     "evalsha",
     "exists",
     "get",
+    "getdel",
     "getrange",
     "hdel",
     "hmget",
@@ -17,12 +18,14 @@ const COMMANDS: [&str; 31] = [
     "pexpire",
     "ping",
     "pttl",
+    "publish",
     "rename",
     "role",
     "script|load",
     "select",
     "set",
     "strlen",
+    "subscribe",
     "time",
     "type",
     "unlink",
@@ -38,5 +41,5 @@ const COMMANDS: [&str; 31] = [
 /// The rules of a user who may do what this process does and nothing else, as `ACL SETUSER` takes them after the user's name.
 pub fn acl(password: &str) -> String {
     let commands: Vec<String> = COMMANDS.iter().map(|command| format!("+{command}")).collect();
-    format!("reset on >{password} ~carnet:* -@all {}", commands.join(" "))
+    format!("reset on >{password} ~carnet:* &carnet:* -@all {}", commands.join(" "))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisResult, Value};
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -21,6 +21,9 @@ const PIPELINES: usize = 1024;
 
 /// The longest that a sentinel is waited for. All are asked at once.
 const SENTINEL_TIME: Duration = Duration::from_millis(200);
+
+/// Who gets what others publish.
+type Hears = Arc<dyn AsyncPushSender>;
 
 /// A way to one server.
 pub(super) struct Dial {
@@ -50,13 +53,22 @@ impl Dial {
 
     /// Connects, signs in, and makes certain that it is a master.
     pub async fn connect(&self) -> Result<Up, Away> {
+        Ok(self.connected(None).await?.0)
+    }
+
+    /// The same, with what others publish given to `hears`. Such a connection speaks RESP3, in which news and answers go side by side.
+    pub async fn subscribed(&self, hears: impl AsyncPushSender) -> Result<(Up, MultiplexedConnection), Away> {
+        self.connected(Some(Arc::new(hears))).await
+    }
+
+    async fn connected(&self, hears: Option<Hears>) -> Result<(Up, MultiplexedConnection), Away> {
         match &self.to {
-            To::Master(address) => self.master(address).await,
-            To::Any(address) => Ok(self.open(address, true).await?.0),
+            To::Master(address) => self.master(address, hears).await,
+            To::Any(address) => self.open(address, true, hears).await,
             To::Named { sentinels, master } => {
                 let mut why = Away::Silent;
                 for address in self.named(sentinels, master).await {
-                    match self.master(&address).await {
+                    match self.master(&address, hears.clone()).await {
                         Ok(up) => return Ok(up),
                         Err(fault) => why = fault,
                     }
@@ -66,11 +78,11 @@ impl Dial {
         }
     }
 
-    async fn master(&self, address: &Address) -> Result<Up, Away> {
-        let (up, mut connection) = self.open(address, true).await?;
+    async fn master(&self, address: &Address, hears: Option<Hears>) -> Result<(Up, MultiplexedConnection), Away> {
+        let (up, mut connection) = self.open(address, true, hears).await?;
         let role: RedisResult<Value> = Cmd::new().arg("ROLE").query_async(&mut connection).await;
         match role.map_err(|fault| away(&fault))? {
-            Value::Array(told) if told.first().is_some_and(is_master) => Ok(up),
+            Value::Array(told) if told.first().is_some_and(is_master) => Ok((up, connection)),
             _ => Err(Away::ReadOnly),
         }
     }
@@ -101,7 +113,7 @@ impl Dial {
             if signs_in && self.place.password.is_none() {
                 return None;
             }
-            let Ok((_up, mut connection)) = self.open(address, signs_in).await else { continue };
+            let Ok((_up, mut connection)) = self.open(address, signs_in, None).await else { continue };
             let mut ask = redis::cmd("SENTINEL");
             ask.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
             match ask.query_async::<Value>(&mut connection).await {
@@ -117,20 +129,20 @@ impl Dial {
         None
     }
 
-    async fn open(&self, address: &Address, signs_in: bool) -> Result<(Up, MultiplexedConnection), Away> {
+    async fn open(&self, address: &Address, signs_in: bool, hears: Option<Hears>) -> Result<(Up, MultiplexedConnection), Away> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|_| Away::Silent)?;
         stream.set_nodelay(true).map_err(|_| Away::Silent)?;
-        let Some(tls) = &self.place.tls else { return self.sign_in(stream, signs_in).await };
+        let Some(tls) = &self.place.tls else { return self.sign_in(stream, signs_in, hears).await };
         let name = ServerName::try_from(address.host.clone()).map_err(|_| Away::Untrusted)?;
         match TlsConnector::from(Arc::clone(tls)).connect(name, stream).await {
-            Ok(stream) => self.sign_in(stream, signs_in).await,
+            Ok(stream) => self.sign_in(stream, signs_in, hears).await,
             // The certificate is not believed, or it speaks no TLS.
             Err(fault) if fault.kind() == std::io::ErrorKind::InvalidData => Err(Away::Untrusted),
             Err(_) => Err(Away::Silent),
         }
     }
 
-    async fn sign_in<S>(&self, stream: S, signs_in: bool) -> Result<(Up, MultiplexedConnection), Away>
+    async fn sign_in<S>(&self, stream: S, signs_in: bool, hears: Option<Hears>) -> Result<(Up, MultiplexedConnection), Away>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -148,7 +160,11 @@ impl Dial {
             }
         }
         // The time of an answer is bounded by who asks.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINES);
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINES);
+        if let Some(hears) = hears {
+            login = login.set_protocol(ProtocolVersion::RESP3);
+            config = config.set_push_sender(hears);
+        }
         let connected = MultiplexedConnection::new_with_config(&login, stream, config).await;
         let (connection, driver) = connected.map_err(|fault| away(&fault))?;
         Ok((Up { connection: connection.clone(), driver: tokio::spawn(driver).abort_handle() }, connection))

@@ -28,3 +28,8 @@ pub(super) fn seen_key(proof: &ProofKey) -> String {
     let tag = digest.get(..2).and_then(|first| u8::from_str_radix(first, 16).ok()).unwrap_or_default() % SEEN_TAGS;
     format!("carnet:{{seen:{tag:02}}}:{digest}")
 }
+
+/// The channel on which nodes tell each other of news. Databases of one server share their channels, so it has the number of ours.
+pub(super) fn news_channel(database: u32) -> String {
+    ["carnet:news:", &database.to_string()].concat()
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -93,6 +94,11 @@ impl Link {
     /// Sends one command.
     pub async fn one(&self, command: Cmd) -> Result<Value, Away> {
         self.send(vec![command]).await?.pop().unwrap_or(Err(Away::Unexpected))
+    }
+
+    /// A connection beside this one, on which `hears` gets what others publish.
+    pub async fn subscribed(&self, hears: impl AsyncPushSender) -> Result<(Up, MultiplexedConnection), Away> {
+        timeout(CONNECTION_TIME, self.0.dial.subscribed(hears)).await.unwrap_or(Err(Away::Silent))
     }
 
     /// Loads the scripts, and sends commands that the server did not know.

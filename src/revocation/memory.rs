@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::answer::{Admission, Liveness, Shown};
 use super::away::Away;
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Rebuilt, Snapshot, Update, compare, is_fresh};
+use super::records::Own;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::recent_cuts::{Cut, CutWhat};
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -17,6 +18,7 @@ use crate::domain::value::quota::{Allowance, Bucket, Operation};
 #[derive(Clone, Default)]
 pub struct Memory {
     inner: Arc<Mutex<Inner>>,
+    pub(super) records: Own,
 }
 
 #[derive(Default)]

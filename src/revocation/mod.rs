@@ -2,7 +2,7 @@
 //!
 //! See docs/explanation/journal.md#the-live-index. Enter through [`Index`]. The journal is the truth, and `broker::follow`
 //! keeps this copy of it: revoked tokens, lines that cut, and a marker up to which the copy is complete. Beside them it has
-//! quotas and seen proofs.
+//! quotas and seen proofs, and records that all nodes see (`records`).
 //!
 //! The contract, for both implementations:
 //! - `Ok` means that the store did it. [`Away`] means that it did not answer in time or not as expected: it may or may not
@@ -25,18 +25,23 @@ mod keys;
 mod link;
 mod marker;
 mod memory;
+mod news;
 mod node;
 mod place;
 mod rebuild;
+mod records;
 mod redis;
 mod reply;
 mod route;
 mod scripts;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::value::clock::{Clock, Timestamp};
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::domain::value::names::{EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Bucket;
@@ -46,6 +51,7 @@ pub use self::answer::{Admission, Liveness, Shown};
 pub use self::away::Away;
 pub use self::marker::{Applied, Found, Marker, Rebuilt, STALE_AFTER, Snapshot, Strange, Update};
 pub use self::place::{Address, Place, Servers};
+pub use self::records::{Kind, Name, Where};
 
 use self::memory::Memory;
 use self::redis::Redis;
@@ -155,6 +161,59 @@ impl Index {
     /// The newest checkpoint that was stored.
     pub async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
         either!(self, store => store.load_checkpoint().await)
+    }
+
+    /// Puts a record under a name for a while; false if it may not be put there, as `how` says.
+    pub async fn put(&self, name: &Name, record: &[u8], how: (Where, Seconds), now: Timestamp) -> Result<bool, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.records.put(name, record, how, now)),
+            Self::Redis(redis) => redis.put(name, record, how).await,
+        }
+    }
+
+    /// The record of this name.
+    pub async fn find(&self, name: &Name, now: Timestamp) -> Result<Option<Vec<u8>>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.records.find(name, now)),
+            Self::Redis(redis) => redis.find(name).await,
+        }
+    }
+
+    /// Takes a record out: of all who try, one gets it.
+    pub async fn take_out(&self, name: &Name, now: Timestamp) -> Result<Option<Vec<u8>>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.records.take_out(name, now)),
+            Self::Redis(redis) => redis.take_out(name).await,
+        }
+    }
+
+    /// Removes a record, if there is one.
+    pub async fn remove(&self, name: &Name, now: Timestamp) -> Result<(), Away> {
+        match self {
+            Self::Memory(memory) => {
+                let _gone = memory.records.take_out(name, now);
+                Ok(())
+            }
+            Self::Redis(redis) => redis.remove(name).await,
+        }
+    }
+
+    /// Lets a record live so long from now on, or removes it, if it is exactly this one; false if it is not.
+    pub async fn hold_on(&self, name: &Name, own: &[u8], lives: Option<Seconds>, now: Timestamp) -> Result<bool, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.records.hold_on(name, own, lives, now)),
+            Self::Redis(redis) => redis.hold_on(name, own, lives).await,
+        }
+    }
+
+    /// Puts the highest index that other nodes tell of into `heard`, for as long as it is polled. In this process there are no others.
+    ///
+    /// Nothing of it may be believed: it says when to look into the journal.
+    pub async fn news(&self, heard: &watch::Sender<u64>) -> Infallible {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Redis(redis) => redis.listen(heard).await,
+        }
     }
 
     /// Checks that the store answers.

@@ -12,9 +12,10 @@ use redis::{Cmd, Value};
 use super::answer::{Admission, Liveness, Shown};
 use super::away::Away;
 use super::command::{add, command, score};
-use super::keys::{CHECKPOINT, COMPLETE, KEYS, key, seen_key};
+use super::keys::{CHECKPOINT, COMPLETE, KEYS, key, news_channel, seen_key};
 use super::link::unique;
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Strange, Update, is_fresh};
+use super::node::Node;
 use super::place::Place;
 use super::reply::{Read, applied, marker, read, shown, value};
 use super::route::Route;
@@ -34,6 +35,8 @@ pub struct Redis {
     clock: Arc<dyn Clock>,
     /// The name of this process where it rebuilds.
     pub(super) own: String,
+    /// Where nodes tell each other of news.
+    pub(super) channel: String,
 }
 
 /// The most bytes of a checkpoint of ours.
@@ -41,8 +44,14 @@ const LONGEST_CHECKPOINT: usize = 16 * 1024;
 
 impl Redis {
     pub(super) fn new(place: Place, clock: Arc<dyn Clock>) -> Self {
-        let scripts = Arc::new(Scripts::new());
-        Self { route: Route::new(place, &scripts), scripts, clock, own: unique() }
+        let channel = news_channel(place.database);
+        let scripts = Arc::new(Scripts::new(&channel));
+        Self { route: Route::new(place, &scripts), scripts, clock, own: unique(), channel }
+    }
+
+    /// The server that has the key.
+    pub(super) async fn route_to(&self, key: &str) -> Result<Node, Away> {
+        self.route.at(key).await
     }
 
     /// Sends a command to the server that has the key.

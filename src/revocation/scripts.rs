@@ -49,15 +49,17 @@ pub(super) struct Scripts {
     pub text: Lua,
     pub store: Lua,
     pub take: Lua,
+    pub own: Lua,
 }
 
 impl Scripts {
-    pub fn new() -> Self {
+    /// Those that tell of news on this channel.
+    pub fn new(channel: &str) -> Self {
         let over = |script: &str| Lua::new(format!("{LOOK}{script}"));
         let timed = |script: &str| Lua::new(format!("{TIME}{script}"));
         Self {
             marker: over(MARKER),
-            apply: Lua::new(format!("{TIME}{LOOK}{PUT}{APPLY}")),
+            apply: Lua::new(format!("{TIME}{LOOK}{PUT}{APPLY}").replace("CHANNEL", channel)),
             renew: Lua::new(format!("{TIME}{LOOK}{RENEW}").replace("PIECE", &PIECE.to_string())),
             hold: Lua::new(HOLD.to_owned()),
             fill: Lua::new(format!("{PUT}{FILL}")),
@@ -66,14 +68,15 @@ impl Scripts {
             text: Lua::new(TEXT.to_owned()),
             store: Lua::new(STORE.to_owned()),
             take: Lua::new(TAKE.to_owned()),
+            own: Lua::new(OWN.to_owned()),
         }
     }
 
     /// The commands that make a server know all of them.
     pub fn loads(&self) -> Vec<Cmd> {
-        let Self { marker, apply, renew, hold, fill, replace, scores, text, store, take } = self;
+        let Self { marker, apply, renew, hold, fill, replace, scores, text, store, take, own } = self;
         let load = |script: &Lua| redis::cmd("SCRIPT").arg("LOAD").arg(&script.code).clone();
-        [marker, apply, renew, hold, fill, replace, scores, text, store, take].map(load).into()
+        [marker, apply, renew, hold, fill, replace, scores, text, store, take, own].map(load).into()
     }
 }
 
@@ -143,7 +146,7 @@ return other()
 
 /// Applies cuts if the marker is the prior one, and advances it with the last piece of them.
 ///
-/// Returns 1 for done, 2 for already there, or -1 and the marker that is there.
+/// Returns 1 for done, 2 for already there, or -1 and the marker that is there. Others are told of it, if this user may tell them.
 const APPLY: &str = r"
 if is(4) then return {2} end
 if not is(1) then return other() end
@@ -153,6 +156,7 @@ put(8)
 if last then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'index', ARGV[5], 'root', ARGV[6], 'time', time_after(found[4]))
   redis.call('HDEL', KEYS[1], 'ahead')
+  redis.pcall('PUBLISH', 'CHANNEL', ARGV[5])
 end
 return {1}
 ";
@@ -266,4 +270,11 @@ if over > 0 then return math.floor(over) end
 redis.call('SET', KEYS[1], string.format('%d', full), 'PX', kept_for)
 if KEYS[2] and ARGV[4] then redis.call('SET', KEYS[2], '', 'EXAT', ARGV[4]) end
 return 0
+";
+
+/// Lets a text live for so many milliseconds from now on, or deletes it, if it is exactly this one; 0 if it is not.
+const OWN: &str = r"
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) else redis.call('DEL', KEYS[1]) end
+return 1
 ";

@@ -1,13 +1,14 @@
 //! The background tasks of a running broker. Each runs as long as the node.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::broker::Broker;
 use crate::domain::value::clock::Seconds;
 use crate::http::metrics::Metrics;
+use crate::journal::ArchiveFault;
 
 /// How often a node looks whether it may begin, or must end, a task of which there may be one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -43,6 +44,22 @@ pub async fn own_keys(broker: Broker) {
         }
         if heads.wait_for(|head| head.index != change).await.is_err() {
             return;
+        }
+    }
+}
+
+/// The interval at which keys are looked for whose time has come and that await the nodes.
+const ACTIVATE_EVERY: Duration = Duration::from_secs(1);
+
+/// Lets keys of our own sign once every node that lives knows them.
+pub async fn activations(broker: Broker) {
+    let mut ticks = interval(ACTIVATE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if broker.activate_keys().await.is_err() {
+            // The key before it signs on.
+            tracing::warn!("a signing key whose time has come could not be activated; trying again");
         }
     }
 }
@@ -93,21 +110,81 @@ pub async fn consequences(broker: Broker) {
 const ARCHIVE_EVERY: Duration = Duration::from_secs(60);
 const ARCHIVE_NEXT: Duration = Duration::from_secs(1);
 
+/// How long sealed entries may await another node before the log says so.
+const READ_BACK_WITHIN: Duration = Duration::from_secs(60);
+
 /// Moves entries that are older than `retention` out of the database.
-pub async fn retention(broker: Broker, retention: Seconds) {
+pub async fn retention(broker: Broker, metrics: Arc<Metrics>, retention: Seconds) {
+    let (mut waiting, mut since) = (None, None);
     loop {
-        let pause = match broker.journal.archive(retention).await {
+        let sealed = broker.journal.archive(retention).await;
+        if !matches!(sealed, Err(ArchiveFault::Awaited(_))) {
+            (waiting, since) = (None, None);
+        }
+        let pause = match sealed {
             Ok(Some(segment)) => {
-                tracing::info!(first = segment.first, until = segment.until, digest = %segment.digest, "entries left the database");
+                tracing::info!(first = segment.first, until = segment.until, digest = %segment.digest, "entries were sealed");
                 ARCHIVE_NEXT
             }
             Ok(None) => ARCHIVE_EVERY,
+            Err(ArchiveFault::Awaited(awaited)) => {
+                let entries = awaited.segment.until - awaited.segment.first;
+                // The gauge of the round before is dropped first, which sets it to 0.
+                drop(waiting.take());
+                waiting = Some(metrics.archive_waiting(entries));
+                if since.get_or_insert_with(Instant::now).elapsed() < READ_BACK_WITHIN {
+                    ARCHIVE_NEXT
+                } else {
+                    tracing::error!(%awaited, "old entries stay in the database");
+                    ARCHIVE_EVERY
+                }
+            }
             Err(fault) => {
                 tracing::error!(%fault, "old entries stay in the database");
                 ARCHIVE_EVERY
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// The interval at which a node looks for sealed files to read back, and the pause after one that it could not read.
+const READ_BACK_EVERY: Duration = Duration::from_secs(60);
+const READ_BACK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Reads sealed files back for the node that seals them, as soon as they are on record.
+pub async fn read_back(broker: Broker, metrics: Arc<Metrics>) {
+    let mut heads = broker.journal.follow();
+    let mut told = None;
+    loop {
+        let sealed = || broker.journal.view().state.archive.until();
+        let until = sealed();
+        let pause = match broker.journal.read_back().await {
+            Ok(()) => {
+                if told.take().is_some() {
+                    tracing::info!("sealed files of the archive can be read again");
+                }
+                metrics.archive_unreadable(false);
+                READ_BACK_EVERY
+            }
+            Err(ArchiveFault::Segment(fault)) => {
+                let fault = fault.to_string();
+                if told.as_ref() != Some(&fault) {
+                    tracing::error!(
+                        fault,
+                        "a sealed file of the archive cannot be read back: its entries stay in the database"
+                    );
+                }
+                metrics.archive_unreadable(true);
+                told = Some(fault);
+                READ_BACK_AGAIN
+            }
+            // The database is away, which the health of the journal says.
+            Err(ArchiveFault::Unavailable(_) | ArchiveFault::Awaited(_) | ArchiveFault::Foreign(_)) => READ_BACK_AGAIN,
+        };
+        if let Ok(Err(_)) = timeout(pause, heads.wait_for(|_| sealed() != until)).await {
+            return;
+        }
     }
 }
 
@@ -146,6 +223,14 @@ pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
         metrics.live_index(broker.follower.is_live(broker.clock.now()));
         let health = broker.journal.health();
         metrics.journal(broker.journal.view().size, health.commits, health.commit_time);
+        if let Some((database, _)) = &health.database {
+            metrics.database([
+                i64::from(database.oldest_snapshot.0),
+                database.prepared,
+                database.idle_slots,
+                database.held_back,
+            ]);
+        }
         let issuers = broker.issuers.health();
         let healthy = issuers.iter().filter(|issuer| issuer.is_healthy()).count();
         metrics.issuers(healthy, issuers.len() - healthy);

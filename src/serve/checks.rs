@@ -18,7 +18,7 @@ use super::fault::{StartFault, at};
 pub use super::finding::{Finding, Weight};
 use super::gateways::{console_origin, journal_settings, live_index, outbound, staff_settings};
 use super::ready::rests;
-use super::{configuration, environments, outside as named, owners};
+use super::{configuration, environments, outside as named, owners, recorded};
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, JournalUrl, ListenSection};
@@ -69,7 +69,7 @@ pub fn settings(config: &Config) -> Vec<Finding> {
         Err(fault) => take("outbound", Err(fault), &mut found),
     }
     take("staff", staff_settings(config).map(drop), &mut found);
-    found.extend(own_issuer_as_staff(config));
+    found.extend(own_issuer_as_staff(config, &environments(config)));
     take("live index", live_index(config).map(drop), &mut found);
     plain_http(config, &mut found);
     found.extend(two_lists(&config.listen));
@@ -121,8 +121,7 @@ fn tls_files(config: &Config, found: &mut Vec<Finding>) {
 /// Refuses an issuer of this broker as `[staff] issuer`.
 ///
 /// Otherwise every workload with a token of ours would have a staff token.
-fn own_issuer_as_staff(config: &Config) -> Option<Finding> {
-    let environments = environments(config);
+pub fn own_issuer_as_staff(config: &Config, environments: &BTreeMap<EnvironmentName, Environment>) -> Option<Finding> {
     let issuer = &config.staff.issuer;
     let environment = Ours::named(environments.iter()).environment_of(issuer.as_str())?.clone();
     let detail = format!("{issuer} is the issuer or trust domain of [environments.{environment}], or lies below it");
@@ -195,6 +194,8 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
     let password = config.mail.iter().filter_map(|section| section.password_file.as_ref());
     secrets.extend(password.map(|file| ("mail.password_file".to_owned(), file)));
     secrets.extend(config.journal.password_file.iter().map(|file| ("journal.password_file".to_owned(), file)));
+    let credentials = config.journal.archive_credentials_file.iter();
+    secrets.extend(credentials.map(|file| ("journal.archive_credentials_file".to_owned(), file)));
     let password = config.redis.iter().filter_map(|section| section.password_file.as_ref());
     secrets.extend(password.map(|file| ("redis.password_file".to_owned(), file)));
     secrets.extend(config.tickets.iter().map(|section| ("tickets.token_file".to_owned(), &section.token_file)));
@@ -249,6 +250,7 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
         found.push(time(config, past.view()));
         let (state, environments) = (&past.view().state, super::environments(config));
         found.extend(misfit(state, &environments).into_iter().chain(records(state, &environments)));
+        found.extend(recorded::differs(config, past.view()));
         found.extend(owners::people(state, SystemClock.now()));
     }
     match (contents, &past) {
@@ -334,7 +336,8 @@ fn time(config: &Config, view: &View) -> Finding {
     let (name, wall, from) = ("journal time", SystemClock.now(), view.state.mints_from);
     if let Some(fault) = ClockFault::behind(wall, view.time) {
         // If the configuration differs from the recorded one, it has to be recorded, and such a clock forbids that.
-        let starts = view.state.configuration.as_ref() == Some(&configuration(config));
+        let recorded = view.state.configuration.as_ref();
+        let starts = config.journal.is_shared() && recorded.is_some() || recorded == Some(&configuration(config));
         let weight = if starts { Weight::Wrong } else { Weight::Fault };
         return Finding::other(weight, name, fault.to_string(), journal_fix(&fault.into()));
     }
@@ -386,7 +389,11 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
         OpenFault::Inconsistent { .. } | OpenFault::Table { .. } => {
             "see what holds with `carnet journal verify`, and restore a copy that does"
         }
-        OpenFault::Rollback { .. } | OpenFault::Anchor { .. } => {
+        OpenFault::Rollback { .. }
+        | OpenFault::Anchor { .. }
+        | OpenFault::Tail { .. }
+        | OpenFault::Forgets { .. }
+        | OpenFault::Uncovered { .. } => {
             "put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
         }
         OpenFault::Clock(_) | OpenFault::ClockAgrees { .. } => {

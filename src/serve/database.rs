@@ -89,25 +89,14 @@ fn sound(health: &PostgresHealth) -> String {
 }
 
 fn defective(defect: Defect, health: &PostgresHealth) -> Finding {
+    let means = || defect.means().to_owned();
     let (detail, fix) = match defect {
         Defect::Version => (format!("{} is older than 15", version(health)), "run PostgreSQL 15 or newer"),
-        Defect::Encoding => (
-            "the database keeps text in another encoding than UTF-8".to_owned(),
-            "createdb --encoding=UTF8 --template=template0",
-        ),
-        Defect::Fsync => (
-            "fsync is off: a commit that was confirmed may be gone after a crash".to_owned(),
-            "ALTER SYSTEM SET fsync = on, and reload",
-        ),
-        Defect::FullPageWrites => (
-            "full_page_writes is off: a crash may leave half a page".to_owned(),
-            "ALTER SYSTEM SET full_page_writes = on, and reload",
-        ),
-        Defect::Commit => (
-            "synchronous_commit confirms what is not on disk".to_owned(),
-            "set synchronous_commit = on in postgresql.conf, and for our user and database",
-        ),
-        Defect::Recovery => ("the server is a standby".to_owned(), "name the host that takes writes"),
+        Defect::Encoding => (means(), "createdb --encoding=UTF8 --template=template0"),
+        Defect::Fsync => (means(), "ALTER SYSTEM SET fsync = on, and reload"),
+        Defect::FullPageWrites => (means(), "ALTER SYSTEM SET full_page_writes = on, and reload"),
+        Defect::Commit => (means(), "set synchronous_commit = on in postgresql.conf, and for our user and database"),
+        Defect::Recovery => (means(), "name the host that takes writes"),
         Defect::Replication => (
             format!(
                 "{} standbys are connected, and no commit waits for them: a failover may lose acknowledged revocations",

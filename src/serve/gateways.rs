@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::bucket;
 use super::fault::{StartFault, at};
 use crate::authn::{StaffSettings, tls};
 use crate::config::{Config, JournalUrl, RedisServers};
 use crate::domain::registry::binding::ClaimPath;
 use crate::domain::value::clock::{Clock, Entropy};
 use crate::domain::value::names::Issuer;
+use crate::http::health::Waits;
 use crate::journal::{Journal, Kek, Location, PostgresAddress, PostgresPlace, Settings as JournalSettings};
 use crate::outbound::{Origin, Outbound, OutboundSettings};
 use crate::revocation::{Address, Index, Place, Servers};
@@ -55,14 +57,11 @@ fn location(config: &Config) -> Result<Location, StartFault> {
         faults.push(at("journal.ca_file", format!("its roots cannot be used: {error}"), fix));
         None
     });
-    if !faults.is_empty() {
-        return Err(StartFault::Configuration(faults));
-    }
+    let segments = bucket::place(config).map_err(|fault| faults.push(fault));
+    let (Ok(segments), true) = (segments, faults.is_empty()) else { return Err(StartFault::Configuration(faults)) };
     let (user, database, hosts) = (url.user.clone(), url.database.clone(), url.hosts.clone());
     let address = PostgresAddress::new(PostgresPlace { user, password, database, hosts, tls });
-    // Without an archive no entry leaves the database.
-    let folder = section.archive.as_ref().unwrap_or(&config.folder);
-    Ok(Location::Postgres { address: Box::new(address), segments: folder.join("journal") })
+    Ok(Location::Postgres { address: Box::new(address), segments })
 }
 
 /// The name of the log: as configured, else the first issuer without its scheme.
@@ -168,14 +167,16 @@ pub(super) async fn opened(
     settings: &JournalSettings,
     kek: &Kek,
     (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    waits: &Waits,
 ) -> Result<Journal, StartFault> {
     let mut is_told = false;
     loop {
         match Journal::open(settings, kek, Arc::clone(clock), Arc::clone(entropy)).await {
             Ok(journal) => return Ok(journal),
             Err(fault) if fault.is_away() => {
+                waits.tell(&fault);
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::error!(%fault, "this node waits for the database of its journal, and answers nothing until it is there");
+                    tracing::error!(%fault, "this node waits for the database of its journal, and is not ready until it is there");
                 }
                 tokio::time::sleep(OPEN_AGAIN).await;
             }

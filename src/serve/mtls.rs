@@ -14,8 +14,9 @@ use super::fault::{StartFault, at};
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::domain::credential::certificate::{Purpose, SERVER_LIFE};
+use crate::domain::registry::environment::Environment;
 use crate::domain::value::clock::Seconds;
-use crate::domain::value::names::EnvironmentName;
+use crate::domain::value::names::{EnvironmentName, Issuer};
 use crate::server::mtls::{Mtls, Presented};
 use crate::server::tls;
 
@@ -29,8 +30,8 @@ const BUNDLES: Duration = Duration::from_secs(1);
 pub struct Door {
     mtls: Mtls,
     broker: Broker,
-    /// Each environment, its host, and its certificate's names; empty if files are presented.
-    names: Vec<(EnvironmentName, String, Vec<String>)>,
+    /// Who else is named in the certificate of each environment; none if files are presented.
+    named: Option<Named>,
     /// The certificates that are presented now, each with its host.
     current: BTreeMap<EnvironmentName, (String, Presented)>,
     /// The number of the partners' bundles that the socket knows.
@@ -40,16 +41,23 @@ pub struct Door {
 impl Door {
     /// Trusts the authorities of every environment and presents a certificate.
     ///
-    /// It is the configured one, or for each environment one by its own authority for its own host.
+    /// It is the configured one, or for each environment one by its own authority for its own host. `earlier` is the TLS side of a socket
+    /// that serves already.
     ///
     /// # Errors
     /// Files that cannot be used, or an authority that cannot sign.
-    pub async fn open(broker: Broker, config: &Config, bound: SocketAddr) -> Result<Self, StartFault> {
+    pub async fn open(broker: Broker, config: &Config, bound: SocketAddr, earlier: Option<Mtls>) -> Result<Self, StartFault> {
         let prepare = |_| StartFault::Prepare("the mTLS socket has no certificates");
-        let mtls = Mtls::new(Arc::clone(&broker.clock)).map_err(prepare)?;
+        let mtls = match earlier {
+            Some(earlier) => {
+                earlier.go_by(Arc::clone(&broker.clock));
+                earlier
+            }
+            None => Mtls::new(Arc::clone(&broker.clock)).map_err(prepare)?,
+        };
         let files = config.listen.mtls_tls.as_ref();
-        let names = if files.is_some() { Vec::new() } else { names(config, bound) };
-        let mut door = Self { mtls, broker, names, current: BTreeMap::new(), bundles: 0 };
+        let named = files.is_none().then(|| Named::of(config, bound));
+        let mut door = Self { mtls, broker, named, current: BTreeMap::new(), bundles: 0 };
         if let Some(files) = files {
             let certified = tls::load_certified(&files.cert, &files.key).map_err(|fault| {
                 let fix = "name a PEM chain, leaf first, and its PEM key";
@@ -86,12 +94,16 @@ impl Door {
     ///
     /// An authority that cannot sign does not keep the other environments from being served.
     async fn present(&mut self) -> Result<(), StartFault> {
-        let due: Vec<_> = self.names.iter().filter(|(environment, _, _)| self.is_due(environment)).cloned().collect();
-        for (environment, host, names) in &due {
-            match self.broker.own_certificate(environment, Purpose::Socket, names).await {
+        let Some(named) = &self.named else { return Ok(()) };
+        let view = self.broker.journal.view();
+        let recorded = view.state.configuration.iter().flat_map(|configuration| &configuration.environments);
+        let due: Vec<_> = recorded.filter(|(environment, _)| self.is_due(environment)).collect();
+        for (environment, recorded) in &due {
+            let (host, names) = named.names(&recorded.issuer);
+            match self.broker.own_certificate(environment, Purpose::Socket, &names).await {
                 Ok(identity) => {
                     let presented = Presented { chain: identity.chain, key: identity.key };
-                    self.current.insert(environment.clone(), (host.clone(), presented));
+                    self.current.insert((*environment).clone(), (host, presented));
                 }
                 Err(_) => tracing::warn!(%environment, "no certificate of the mTLS socket could be signed"),
             }
@@ -157,36 +169,47 @@ pub fn published(config: &Config, bound: SocketAddr) -> Option<String> {
 /// The hosts that the mTLS socket answers to besides those of the issuers.
 ///
 /// They are the published one, the bound address, and the issuers' own names with its port.
-pub fn hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
+pub fn hosts(config: &Config, environments: &BTreeMap<EnvironmentName, Environment>, bound: SocketAddr) -> Vec<String> {
     let published = config.listen.mtls_url.iter().map(|url| url.authority().to_owned());
-    let issuers = config.environments.values().map(|section| {
-        let authority = section.authority();
+    let issuers = environments.values().map(|environment| {
+        let authority = authority(&environment.issuer);
         let host = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(authority, |(host, _)| host);
         format!("{host}:{}", bound.port())
     });
     published.chain(issuers).chain([bound.to_string(), format!("localhost:{}", bound.port())]).collect()
 }
 
-/// The names in the certificate of each environment.
-///
-/// They are the host of its issuer, the published host, and the bound address.
-fn names(config: &Config, bound: SocketAddr) -> Vec<(EnvironmentName, String, Vec<String>)> {
-    let host = |authority: &str| {
-        let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        bare.trim_start_matches('[').trim_end_matches(']').to_owned()
-    };
-    let published = config.listen.mtls_url.as_ref().map(|url| host(url.authority()));
-    let address = Some(bound.ip()).filter(|ip| !ip.is_unspecified());
-    let local = address.filter(std::net::IpAddr::is_loopback).map(|_| "localhost".to_owned());
-    let one = |(name, section): (&EnvironmentName, &crate::config::EnvironmentSection)| {
-        let own = host(section.authority());
+/// Host and port of an issuer.
+fn authority(issuer: &Issuer) -> &str {
+    let rest = issuer.as_str().split_once("://").map_or(issuer.as_str(), |(_, rest)| rest);
+    rest.split_once('/').map_or(rest, |(authority, _)| authority)
+}
+
+fn host(authority: &str) -> String {
+    let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    bare.trim_start_matches('[').trim_end_matches(']').to_owned()
+}
+
+/// The names in the certificate of each environment besides the host of its issuer: the published host, and the bound address.
+struct Named(Vec<String>);
+
+impl Named {
+    fn of(config: &Config, bound: SocketAddr) -> Self {
+        let published = config.listen.mtls_url.as_ref().map(|url| host(url.authority()));
+        let address = Some(bound.ip()).filter(|ip| !ip.is_unspecified());
+        let local = address.filter(std::net::IpAddr::is_loopback).map(|_| "localhost".to_owned());
+        Self([published, local, address.map(|ip| ip.to_string())].into_iter().flatten().collect())
+    }
+
+    /// The host of the issuer, and all names.
+    fn names(&self, issuer: &Issuer) -> (String, Vec<String>) {
+        let own = host(authority(issuer));
         let mut names = vec![own.clone()];
-        for more in [published.clone(), local.clone(), address.map(|ip| ip.to_string())].into_iter().flatten() {
-            if !names.contains(&more) {
-                names.push(more);
+        for more in &self.0 {
+            if !names.contains(more) {
+                names.push(more.clone());
             }
         }
-        (name.clone(), own, names)
-    };
-    config.environments.iter().map(one).collect()
+        (own, names)
+    }
 }

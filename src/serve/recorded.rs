@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::finding::{Finding, Weight};
 use crate::config::{Config, DirectorySection, EnvironmentSection, GovernanceSection, SignalSection, StaffSection};
 use crate::domain::people::actor::Role;
 use crate::domain::registry::environment::{
@@ -12,6 +13,7 @@ use crate::domain::registry::environment::{
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::journal::View;
 
 /// The staff settings. Their digest is recorded, so that the log shows when they changed.
 #[derive(Serialize)]
@@ -75,6 +77,15 @@ impl<'c> Staff<'c> {
             section;
         Self { issuer, audience, person_claim, max_age: max_age.0, roles_claim, roles }
     }
+}
+
+/// Warns of a file that differs from the configuration on record, where that is not recorded by a start.
+pub fn differs(config: &Config, view: &View) -> Option<Finding> {
+    let recorded = view.state.configuration.as_ref().filter(|_| config.journal.is_shared())?;
+    let differs: Vec<String> = recorded.differences(&configuration(config)).into_iter().map(|one| one.setting).collect();
+    let detail = format!("this file differs from the record in {}; the node would serve the recorded one", differs.join(", "));
+    let fix = "put the file right, or record it with `carnet config apply` once this node has started with it";
+    (!differs.is_empty()).then(|| Finding::other(Weight::Warning, "configuration", detail, fix))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::furnish::furnish;
+use super::prepare::prepared;
 use super::*;
 use crate::authn::UnverifiedAssertion;
 use crate::authn::tests::fixtures::Signer;
@@ -26,6 +28,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, IntegrationId};
 use crate::domain::value::quota::Operation;
+use crate::http::health::Waits;
 use crate::journal::Ended;
 use crate::journal::Proposal;
 use crate::server::{OsEntropy, SystemClock};
@@ -60,8 +63,9 @@ async fn broker_at(folder: &tempfile::TempDir, clock: Arc<dyn crate::domain::val
     let kek = Kek::load(&config.keys.kek_file).expect("a key-encryption key");
     let foundation = Foundation { kek, journal: journal_settings(&config).expect("settings") };
     let system = System { clock, entropy: Arc::new(OsEntropy) };
-    let (broker, _) = furnish(&config, foundation, &system, "http://localhost:7401").await.expect("a broker");
-    prepare(&broker, &config).await.expect("prepared");
+    let (broker, _) =
+        furnish(&config, &foundation, &system, ("http://localhost:7401", &Waits::default())).await.expect("a broker");
+    prepared(&broker, &config).await.expect("prepared");
     broker
 }
 
@@ -89,7 +93,7 @@ async fn i_11_no_operation_changes_anything_for_a_person_who_was_cut() {
     let folder = tempfile::tempdir().expect("a folder");
     let broker = broker(&folder).await;
     let why = "odd";
-    broker.cut_staff(&authorized("sara"), person("sven"), why, None).await.expect("cut");
+    let _unconfirmed = broker.cut_staff(&authorized("sara"), person("sven"), why, None).await.expect("cut");
     let (environment, partner): (EnvironmentName, _) =
         ("production".parse().expect("a name"), "globex".parse().expect("a name"));
     let integration: IntegrationId = "globex/order-sync".parse().expect("an id");

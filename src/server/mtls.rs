@@ -33,6 +33,7 @@ pub struct Mtls {
     config: Arc<ServerConfig>,
     clients: Arc<Clients>,
     own: Arc<Own>,
+    clock: Arc<ArcSwap<Arc<dyn Clock>>>,
 }
 
 /// Our own certificate for one host name.
@@ -52,7 +53,8 @@ impl Mtls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let clients = Arc::new(Clients { provider: Arc::clone(&provider), current: ArcSwapOption::empty() });
         let own = Arc::new(Own { provider: Arc::clone(&provider), by_host: ArcSwap::default() });
-        let mut config = ServerConfig::builder_with_details(provider, Arc::new(HouseTime(clock)))
+        let clock = Arc::new(ArcSwap::from_pointee(clock));
+        let mut config = ServerConfig::builder_with_details(provider, Arc::new(HouseTime(Arc::clone(&clock))))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_client_cert_verifier(Arc::clone(&clients) as Arc<dyn ClientCertVerifier>)
             .with_cert_resolver(Arc::clone(&own) as Arc<dyn ResolvesServerCert>);
@@ -60,7 +62,12 @@ impl Mtls {
         config.max_early_data_size = 0;
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Self { config: Arc::new(config), clients, own })
+        Ok(Self { config: Arc::new(config), clients, own, clock })
+    }
+
+    /// Goes by another clock from now on.
+    pub fn go_by(&self, clock: Arc<dyn Clock>) {
+        self.clock.store(Arc::new(clock));
     }
 
     /// The configuration, for the listener.
@@ -185,11 +192,11 @@ impl ResolvesServerCert for Own {
 }
 
 /// The process's clock, so that the handshake and the later checks judge validity by the same time.
-struct HouseTime(Arc<dyn Clock>);
+struct HouseTime(Arc<ArcSwap<Arc<dyn Clock>>>);
 
 impl TimeProvider for HouseTime {
     fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(self.0.now().as_seconds()).ok()?;
+        let seconds = u64::try_from(self.0.load().now().as_seconds()).ok()?;
         Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
     }
 }

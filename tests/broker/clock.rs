@@ -2,15 +2,24 @@
 //! so, and loses nothing by it.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
+use carnet::domain::value::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
+use crate::nodes::{Fellow, is_active, minted};
+use crate::webhooks::until;
 use crate::world::{Answer, Options, World, get, send};
 
 const DAY: i64 = 86_400;
+
+/// The difference of clocks, in seconds, that whoever verifies tokens allows for.
+const LEEWAY: i64 = 30;
 
 /// The check of the clock in `/readyz?verbose` of the admin address.
 async fn clock_check(world: &World) -> Value {
@@ -122,6 +131,75 @@ async fn t_11_a_clock_within_the_skew_changes_nothing() {
         becomes(&world, 200).await;
     }
     world.minted().await;
+}
+
+/// The clock of one node, which differs from that of the machine as the test sets it.
+struct Apart {
+    ahead: AtomicI64,
+    began: Instant,
+}
+
+impl Clock for Apart {
+    fn now(&self) -> Timestamp {
+        let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+        let now = i64::try_from(since.as_secs()).expect("before the end of time");
+        Timestamp::from_seconds(now + self.ahead.load(Ordering::SeqCst)).expect("a time")
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Of two nodes the clock of one is 30 s off that of the database: it mints nothing and calls nothing active, says so, and still publishes the
+/// keys by which the tokens of the other verify, at either end of the leeway. The other is not held up.
+#[tokio::test]
+async fn t_11_a_node_whose_clock_is_off_mints_nothing_and_tokens_of_others_verify() {
+    let (_database, mut world) = crate::nodes::world().await;
+    world.clock.synchronise();
+    let clock = Arc::new(Apart { ahead: AtomicI64::new(0), began: Instant::now() });
+    let mut second = Fellow::of(&world, "sts-2");
+    let config = carnet::config::load(&second.file()).expect("a valid configuration");
+    let system =
+        carnet::serve::System { clock: Arc::clone(&clock) as Arc<dyn Clock>, entropy: Arc::new(carnet::server::OsEntropy) };
+    second.running = Some(carnet::serve::start(config, system).await.expect("the node starts"));
+    second.until_ready().await;
+    let check = async |node: SocketAddr| {
+        let told = get(node, "/readyz?verbose").await.json();
+        told["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "clock").expect("a clock").clone()
+    };
+    // By one second less where it is ahead: with a second that was cut off it would count as a clock that was set.
+    for (by, words) in [(29, " s ahead of that"), (-30, " s behind that")] {
+        world.clock.synchronise();
+        let token = minted(&world, world.public).await;
+        clock.ahead.store(by, Ordering::SeqCst);
+        until("the node says so", async || check(second.admin).await["ok"] == false).await;
+        let detail = check(second.admin).await["detail"].to_string();
+        assert!(detail.contains(words) && detail.contains("of the journal's database"), "{detail}");
+        assert_eq!(get(second.public, "/readyz").await.status, 503, "{by}");
+        // It mints nothing, spends no proof, and calls nothing active.
+        let (issued, proof) = (world.issued().await, world.assertion("production"));
+        let refused = world.exchange_proof_at(second.public, &proof).await;
+        busy(&refused, "token");
+        assert_eq!(refused.json()["error"], "temporarily_unavailable", "{}", refused.text());
+        busy(&world.introspect_at(second.public, &token).await, "introspection");
+        assert_eq!(world.issued().await, issued, "nothing was minted");
+        // Its keys are those of the other, and an API whose clock is that of this node takes the token.
+        let keys = world.get_at(second.public, "/production/jwks").await;
+        assert_eq!((keys.status, keys.json()), (200, world.get_at(world.public, "/production/jwks").await.json()));
+        let (claims, now) = (crate::world::claims(&token), clock.now().as_seconds());
+        let time = |name: &str| claims[name].as_i64().expect("a time");
+        assert!(time("iat") - now <= LEEWAY && time("exp") + LEEWAY > now, "{claims} at {now}");
+        // The other node goes on: the proof was not spent.
+        assert_eq!(world.exchange_proof_at(world.public, &proof).await.status, 200);
+        assert!(is_active(&world, world.public, &token).await);
+        clock.ahead.store(0, Ordering::SeqCst);
+        second.until_ready().await;
+        let own = minted(&world, second.public).await;
+        assert!(is_active(&world, world.public, &own).await && is_active(&world, second.public, &token).await);
+    }
+    second.stop().await;
+    world.stop().await;
 }
 
 /// Started under a clock that was a day ahead, and started again when it was put right: nothing is said or minted until the operator's

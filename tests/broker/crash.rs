@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::world::client::{form_request, get, try_raw};
 use crate::world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World, jti, records};
 
 /// How often it is killed.
 const KILLS: u32 = 200;
+
+/// How long a start may take. It takes 50 ms on a machine that does nothing else.
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What clients know: each assertion by its `jti`, and the tokens that they received for it.
 #[derive(Default)]
@@ -18,6 +21,13 @@ struct Ledger {
     unknown: Vec<(String, String)>,
     tokens: BTreeMap<String, Vec<String>>,
     replayed: u32,
+}
+
+impl Ledger {
+    /// Answers that say what became of an assertion.
+    fn answered(&self) -> u64 {
+        self.tokens.len() as u64 + u64::from(self.replayed)
+    }
 }
 
 struct Program(Child);
@@ -33,7 +43,8 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let mut program = Self(child);
-        for _ in 0..400 {
+        let begun = Instant::now();
+        while begun.elapsed() < READY_WITHIN {
             let request = format!("GET /readyz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.public);
             if try_raw(world.public, request.as_bytes()).await.is_some_and(|answer| answer.status == 200) {
                 return program;
@@ -41,7 +52,7 @@ impl Program {
             assert!(program.0.try_wait().expect("waits").is_none(), "the program ended instead of starting again");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the program is not ready within four seconds");
+        panic!("the program is not ready within {READY_WITHIN:?}");
     }
 
     /// `kill -9`.
@@ -120,7 +131,13 @@ async fn f_01_killed_at_random_moments_nothing_is_lost_and_nothing_is_paid_for_t
         world.clock.synchronise();
         let mut program = Program::start(&world).await;
         let clients: Vec<_> = (0..6).map(|_| tokio::spawn(load(Arc::clone(&world), Arc::clone(&ledger)))).collect();
-        tokio::time::sleep(Duration::from_millis(5 + dice.below(120))).await;
+        // A machine that is busy gets its load too: time alone would kill the program before it has answered anybody.
+        let answered = ledger.lock().expect("not poisoned").answered() + dice.below(8);
+        let begun = Instant::now();
+        while ledger.lock().expect("not poisoned").answered() < answered && begun.elapsed() < READY_WITHIN {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(dice.below(40))).await;
         program.kill();
         for client in clients {
             client.await.expect("a client's own faults are the test's");

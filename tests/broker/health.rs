@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use carnet::domain::value::clock::Seconds;
 use carnet::domain::value::clock::{Clock, Entropy};
-use carnet::journal::{Journal, Kek, Rest, Settings};
+use carnet::journal::{Given, Journal, Kek, Rest, Settings};
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
@@ -170,7 +170,8 @@ async fn reopen(world: &World, lasts: Seconds) {
     let clock: Arc<dyn Clock> = world.clock.clone();
     let entropy: Arc<dyn Entropy> = Arc::new(carnet::server::OsEntropy);
     let settings = Settings { create: false, ..carnet::serve::journal_settings(&config).expect("settings") };
-    let journal = Journal::reopen(&settings, &kek, (clock, entropy), Rest { lasts, corrects: false }).await;
+    let journal =
+        Journal::reopen(&settings, &kek, (clock, entropy), (Rest { lasts, corrects: false }, &Given::default())).await;
     journal.expect("reopens").close().await;
 }
 
@@ -254,8 +255,20 @@ async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_f
         assert_eq!(journal["ok"], false, "{journal}");
         assert!(journal["fix"].as_str().is_some_and(|fix| fix.contains("carnet journal reopen")), "{journal}");
 
-        reopen(&world, Seconds(0)).await;
-        world.boot().await;
+        if with_epoch {
+            reopen(&world, Seconds(0)).await;
+            world.boot().await;
+        } else {
+            // The same for a node that runs: it begins anew, and not before.
+            world.boot().await;
+            world.running.as_mut().expect("runs").go_on().await;
+            is_stopped(&world, &token, "not reopened").await;
+            reopen(&world, Seconds(0)).await;
+            world.running.as_mut().expect("runs").go_on().await;
+            is_stopped(&world, &token, "looked at a moment ago").await;
+            tokio::time::sleep(Duration::from_millis(2100)).await;
+            world.running.as_mut().expect("runs").go_on().await;
+        }
         let redis = world.redis.as_ref().expect("redis");
         if with_epoch {
             // The lost history is no proof against the new one, whatever epoch somebody writes before it.

@@ -358,9 +358,11 @@ async fn every_route_that_changes_something_is_done_once() {
     // Most of these change nothing that is in the log. A passkey takes a browser (`console::signatures` revokes one), and the people
     // directory a source, as in the next test.
     let known = [
+        "/v1/configuration/apply",
         "/v1/directory/confirm",
         "/v1/directory/import",
         "/v1/issuers/probe",
+        "/v1/journal/formats/raise",
         "/v1/passkeys/{id}/revoke",
         "/v1/records/check",
         "/v1/records/drift",

@@ -52,7 +52,7 @@ const ADMINISTRATOR: &[Role] = &[Administrator];
 type Row = (&'static str, &'static [Role], Asks);
 
 /// `POST`: who may. What is missing here refuses to be a route.
-const POSTS: [Row; 41] = [
+const POSTS: [Row; 43] = [
     // Decisions: a machine never decides, and an old sign-in shows nobody.
     ("/v1/approvals/{id}/reviews", SUBMIT, Recent),
     ("/v1/elevations/{id}/reviews", SUBMIT, Recent),
@@ -63,6 +63,8 @@ const POSTS: [Row; 41] = [
     ("/v1/directory/confirm", SECURITY, Human),
     ("/v1/directory/import", ADMINISTRATOR, Human),
     ("/v1/environments/{environment}/close", ADMINISTRATOR, Human),
+    ("/v1/configuration/apply", ADMINISTRATOR, Human),
+    ("/v1/journal/formats/raise", ADMINISTRATOR, Human),
     ("/v1/exceptions/{id}/close", OWNER, Human),
     ("/v1/integrations/{p}/{i}/offboard", SECURITY, Recent),
     ("/v1/partners/{p}/offboard", SECURITY, Recent),
@@ -105,12 +107,13 @@ const POSTS: [Row; 41] = [
 const GETS_OF_FEW: [Row; 1] = [("/v1/reviews/figures", &[Auditor, Security], Anybody)];
 
 /// `GET`: all others are for everybody with a role.
-const GETS: [&str; 44] = [
+const GETS: [&str; 46] = [
     "/v1/approvals",
     "/v1/approvals/{id}",
     "/v1/authorities",
     "/v1/can-i",
     "/v1/certificates",
+    "/v1/configuration",
     "/v1/dependencies",
     "/v1/directory",
     "/v1/elevations",
@@ -130,6 +133,7 @@ const GETS: [&str; 44] = [
     "/v1/journal",
     "/v1/journal/at",
     "/v1/journal/checkpoint",
+    "/v1/journal/formats",
     "/v1/journal/proof",
     "/v1/keys",
     "/v1/offboardings",

@@ -11,18 +11,22 @@ use serde_json::{Value, json};
 
 use crate::webhooks::{Receiver, configuration, elevation, end, until};
 use crate::world::client::{free_port, get};
+use crate::world::node::served;
 use crate::world::store::Database;
 use crate::world::{Options, World, jti};
 
 /// One more node of a world, with a folder of its own.
-struct Fellow {
-    public: SocketAddr,
-    admin: SocketAddr,
-    folder: tempfile::TempDir,
-    running: Option<carnet::serve::Running>,
+pub struct Fellow {
+    /// The public socket.
+    pub public: SocketAddr,
+    /// The admin socket.
+    pub admin: SocketAddr,
+    pub folder: tempfile::TempDir,
+    pub running: Option<carnet::serve::Running>,
 }
 
-async fn world() -> (Database, World) {
+/// A world whose journal is in PostgreSQL, and which is the node `sts-1`.
+pub async fn world() -> (Database, World) {
     let database = Database::new();
     let journal = Some(format!("url = \"{}\"\n", database.url));
     let configuration = "\n[node]\nid = \"sts-1\"\n".to_owned();
@@ -32,7 +36,7 @@ async fn world() -> (Database, World) {
 
 impl Fellow {
     /// The files of a node: the configuration of the first with its own addresses and id, and the same key.
-    fn of(world: &World, id: &str) -> Self {
+    pub fn of(world: &World, id: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (public, admin) = (free_port(), free_port());
         let text = std::fs::read_to_string(world.folder.path().join("carnet.toml")).expect("a configuration");
@@ -46,11 +50,11 @@ impl Fellow {
         Self { public: address(public), admin: address(admin), folder, running: None }
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("carnet.toml")
     }
 
-    async fn try_boot(&mut self, world: &World) -> Result<(), carnet::serve::StartFault> {
+    pub async fn try_boot(&mut self, world: &World) -> Result<(), carnet::serve::StartFault> {
         let config = carnet::config::load(&self.file()).expect("a valid configuration");
         let system = carnet::serve::System {
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
@@ -60,37 +64,41 @@ impl Fellow {
         Ok(())
     }
 
-    async fn started(world: &World, id: &str) -> Self {
+    /// A node that is ready.
+    pub async fn started(world: &World, id: &str) -> Self {
         let mut fellow = Self::of(world, id);
         fellow.try_boot(world).await.expect("the node starts");
         fellow.until_ready().await;
         fellow
     }
 
-    async fn until_ready(&self) {
+    pub async fn until_ready(&self) {
         let begun = Instant::now();
         while get(self.public, "/readyz").await.status != 200 {
             let why = get(self.admin, "/readyz?verbose").await;
-            assert!(begun.elapsed() < Duration::from_secs(10), "not ready: {}", why.text());
+            assert!(begun.elapsed() < Duration::from_secs(60), "not ready: {}", why.text());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    async fn stop(&mut self) {
+    /// An orderly end.
+    pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.shutdown().await;
         }
     }
 }
 
-async fn minted(world: &World, node: SocketAddr) -> String {
-    let answer = world.exchange_proof_at(node, &world.assertion("production")).await;
+/// A token of the node at this address.
+pub async fn minted(world: &World, node: SocketAddr) -> String {
+    let answer = served(|| async { world.exchange_proof_at(node, &world.assertion("production")).await }).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["access_token"].as_str().expect("a token").to_owned()
 }
 
-async fn is_active(world: &World, node: SocketAddr, token: &str) -> bool {
-    let answer = world.introspect_at(node, token).await;
+/// What the node at this address says of a token.
+pub async fn is_active(world: &World, node: SocketAddr, token: &str) -> bool {
+    let answer = served(|| world.introspect_at(node, token)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["active"].as_bool().expect("a word")
 }
@@ -106,7 +114,8 @@ fn those(nodes: &[(&str, &str)]) -> Vec<(String, String)> {
     nodes.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned())).collect()
 }
 
-async fn revoked(world: &World, body: &Value) {
+/// Revokes at the world's own admin socket.
+pub async fn revoked(world: &World, body: &Value) {
     let answer = world.admin_post("/v1/revocations", "sven", body).await;
     assert!(answer.status < 300, "{}", answer.text());
 }
@@ -226,6 +235,7 @@ async fn receivers_are_told_by_whichever_node_runs_the_tasks() {
     world.stop().await;
 }
 
+/// F-22: two nodes with one id.
 #[tokio::test]
 async fn a_second_live_node_with_one_id_is_refused_and_takes_it_over_later() {
     let (_database, mut world) = world().await;

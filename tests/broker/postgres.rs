@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use serde_json::json;
 
 use crate::cli::program::Program;
-use crate::world::client::free_port;
+use crate::world::client::{free_port, get};
 use crate::world::store::Database;
 use crate::world::store::cluster::{Cluster, PASSWORD, shell};
 use crate::world::{Options, World, jti};
@@ -281,6 +281,34 @@ async fn a_server_that_may_lose_commits_is_refused() {
     set(&cluster, port, "ALTER SYSTEM RESET synchronous_standby_names");
     receiver.kill().expect("killed");
     receiver.wait().expect("ended");
+}
+
+/// A server that renews the lease of a node, and does not say how it keeps what it confirms, makes no ready node.
+#[tokio::test]
+async fn a_server_that_does_not_say_what_it_keeps_makes_no_ready_node() {
+    let (database, mut world) = crate::nodes::world().await;
+    let rename = |from: &str, to: &str| {
+        database.ask(&format!("SET allow_system_table_mods = on; ALTER VIEW pg_catalog.{from} RENAME TO {to}"))
+    };
+    let becomes = async |world: &World, status: u16| {
+        let begun = std::time::Instant::now();
+        while get(world.public, "/readyz").await.status != status {
+            let told = get(world.admin, "/readyz?verbose").await.text();
+            assert!(begun.elapsed() < std::time::Duration::from_secs(15), "not {status}: {told}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        begun.elapsed()
+    };
+    becomes(&world, 200).await;
+    rename("pg_prepared_xacts", "hidden");
+    let took = becomes(&world, 503).await;
+    assert!(took > std::time::Duration::from_secs(3), "its last word counts for as long as a lease: {took:?}");
+    let told = get(world.admin, "/readyz?verbose").await.text();
+    assert!(told.contains("has not said for five seconds how it keeps what it confirms"), "{told}");
+    rename("hidden", "pg_prepared_xacts");
+    becomes(&world, 200).await;
+    world.minted().await;
+    world.stop().await;
 }
 
 /// Changes a setting, and waits until new sessions have it.

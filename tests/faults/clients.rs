@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::history::{Event, History};
 use super::records;
-use super::wire::{Answer, Request};
+use super::wire::{self, Answer, Request};
 use crate::world::Provider;
 use crate::world::client::unique;
 
@@ -83,6 +83,29 @@ impl Reach {
             host,
             held: Mutex::default(),
         }
+    }
+
+    /// Host and port of every environment's issuer.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The form of an exchange with a fresh proof.
+    pub fn form(&self, integration: &str) -> String {
+        let (proof, _) = self.proof(integration);
+        let form = [
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", proof.as_str()),
+            ("subject_token_type", TYPE_JWT),
+            ("audience", "orders-api"),
+            ("scope", "orders:read"),
+        ];
+        wire::form(&form)
+    }
+
+    /// Where a node serves clients.
+    pub fn public(&self, node: usize) -> SocketAddr {
+        self.sockets[node].0
     }
 
     /// How many nodes there are.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::process::{Guard, Process};
 use super::proxy::{Mode, Proxy};
-use super::wire::Request;
+use super::wire::{Answer, Request};
 
 /// A store of a node, of which there can be several.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -158,11 +158,19 @@ impl Node {
 
     /// Whether it says that it is ready.
     pub async fn is_ready(&self) -> bool {
-        Request::get("/readyz").send(self.public, &self.public.to_string()).await.status == 200
+        is_ready_at(self.public).await
     }
 
-    /// Whether it answers at all, at once.
+    /// Whether it answers at once, and its start is over.
     pub async fn is_up(&self) -> bool {
+        let asked = Request::get("/readyz?verbose");
+        let answer = asked.send(self.public, "127.0.0.1");
+        let checks = |answer: Answer| answer.body["checks"].as_array().map_or(0, Vec::len);
+        tokio::time::timeout(Duration::from_millis(300), answer).await.is_ok_and(|answer| checks(answer) > 1)
+    }
+
+    /// Whether it says that it lives.
+    pub async fn is_alive(&self) -> bool {
         let asked = Request::get("/livez");
         let answer = asked.send(self.public, "127.0.0.1");
         tokio::time::timeout(Duration::from_millis(300), answer).await.is_ok_and(|answer| answer.status == 200)
@@ -172,4 +180,9 @@ impl Node {
     pub async fn checks(&self) -> String {
         Request::get("/readyz?verbose").send(self.admin, &self.admin.to_string()).await.body.to_string()
     }
+}
+
+/// Whether the node with this public socket says that it is ready.
+pub async fn is_ready_at(public: SocketAddr) -> bool {
+    Request::get("/readyz").send(public, &public.to_string()).await.status == 200
 }

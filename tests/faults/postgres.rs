@@ -160,8 +160,10 @@ impl Pair {
         self.answers(server).await;
         self.waits_for(primary, &format!("ANY 1 ({STANDBY})")).await;
         self.until("a standby that confirms", async |pair| {
-            let asks = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'";
-            pair.sql(primary, "postgres", asks).await.is_ok_and(|rows| rows == ["quorum"])
+            // What was confirmed before commits waited for it must be there too: it may be promoted next.
+            let asks = "SELECT sync_state || (flush_lsn >= pg_current_wal_lsn())::text FROM pg_stat_replication \
+                        WHERE state = 'streaming'";
+            pair.sql(primary, "postgres", asks).await.is_ok_and(|rows| rows == ["quorumtrue"])
         })
         .await;
     }
@@ -207,6 +209,9 @@ impl Pair {
             "listen_addresses=127.0.0.1",
             "-c",
             "max_connections=200",
+            // A standby that lost its primary asks for it again this soon: until it is there no commit is confirmed.
+            "-c",
+            "wal_retrieve_retry_interval=200ms",
         ]);
         let process = Process::start(&self.guard, &mut command, log);
         self.servers[server].process = Some(process);

@@ -71,7 +71,8 @@ struct Shared {
     state: watch::Sender<State>,
     /// What [`Mode::CutAfter`] still carries.
     left: AtomicI64,
-    /// Ports in answers that are replaced by others: a Sentinel names a server, and the node is to reach it by another proxy.
+    /// Ports in answers that are replaced by others: a Sentinel, or a server of a cluster, names a server, and the node is to reach it by another
+    /// proxy.
     renamed: Vec<(u16, u16)>,
 }
 
@@ -106,7 +107,11 @@ impl Proxy {
 
     /// The same, with ports that are replaced in what the peer answers.
     pub async fn renaming(peer: SocketAddr, renamed: Vec<(u16, u16)>) -> Self {
-        let port = free_port();
+        Self::at(free_port(), peer, renamed).await
+    }
+
+    /// The same on this port.
+    pub async fn at(port: u16, peer: SocketAddr, renamed: Vec<(u16, u16)>) -> Self {
         let state = State { mode: Mode::Pass, endings: 0, by_reset: false };
         let shared = Arc::new(Shared { state: watch::channel(state).0, left: AtomicI64::new(0), renamed });
         let listener = listen(port).await;
@@ -240,10 +245,10 @@ async fn passes(states: &mut watch::Receiver<State>, direction: Direction) -> Mo
     states.wait_for(|state| !held(state.mode)).await.map_or(Mode::Cut, |state| state.mode)
 }
 
-/// Replaces port numbers of five digits, as RESP writes them.
+/// Replaces port numbers of five digits, as RESP writes them: a text (Sentinel), a number (`CLUSTER SLOTS`), and the end of an address (`MOVED`).
 fn rename(bytes: &mut [u8], renamed: &[(u16, u16)]) {
-    for (from, to) in renamed {
-        let (from, to) = (format!("$5\r\n{from}\r\n"), format!("$5\r\n{to}\r\n"));
+    for (before, (from, to)) in ["$5\r\n", ":"].into_iter().flat_map(|before| renamed.iter().map(move |one| (before, one))) {
+        let (from, to) = (format!("{before}{from}\r\n"), format!("{before}{to}\r\n"));
         let mut at = 0;
         while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
             bytes[at + found..at + found + from.len()].copy_from_slice(to.as_bytes());

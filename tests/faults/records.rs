@@ -1,5 +1,7 @@
 //! The records of a stage: two partners, with integrations that have room for a load.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::clients::Reach;
@@ -81,12 +83,24 @@ pub async fn onboard(reach: &Reach) {
         assert!(answer.status < 300, "{}", answer.body);
     }
     approve_all(reach).await;
-    let list = reach.staff(0, "alan", Request::get("/v1/integrations?limit=1000")).await;
-    let active = list.body["items"].as_array().expect("items").iter().filter(|one| one["state"] == "active").count();
-    assert_eq!(active, FLEET.len(), "{}", list.body);
+    for node in 0..reach.nodes() {
+        // Another node follows each second.
+        let begun = Instant::now();
+        while active(reach, node).await != FLEET.len() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "node {node} does not know the records");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
-async fn approve_all(reach: &Reach) {
+/// How many integrations a node knows as active.
+async fn active(reach: &Reach, node: usize) -> usize {
+    let list = reach.staff(node, "alan", Request::get("/v1/integrations?limit=1000")).await;
+    list.body["items"].as_array().map_or(0, |items| items.iter().filter(|one| one["state"] == "active").count())
+}
+
+/// Approves what waits, by `olga` and `sven`.
+pub async fn approve_all(reach: &Reach) {
     let pending = reach.staff(0, "alan", Request::get("/v1/approvals?state=pending&limit=1000")).await;
     for approval in pending.body["items"].as_array().expect("items") {
         for person in ["olga", "sven"] {

@@ -1,4 +1,4 @@
-//! The Redis of a stage: one server, or a master with a replica and three Sentinels.
+//! The Redis of a stage: one server, a master with a replica and three Sentinels, or a cluster.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,14 +20,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without persistence: started again it is empty.
-    pub async fn start(guard: &Guard, folder: &Path, more: &[&str]) -> Self {
+    /// A server without persistence: started again it is empty. Whether it is a master or a replica then stands in its configuration, which
+    /// Sentinels have it write anew.
+    pub async fn start(guard: &Guard, folder: &Path, more: &str) -> Self {
         let port = free_port();
         let own = folder.join(format!("redis-{port}"));
         std::fs::create_dir_all(&own).expect("a folder");
-        let (text, dir) = (port.to_string(), own.display().to_string());
-        let fixed = ["--port", &text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", &dir];
-        let arguments = fixed.iter().chain(more).map(|&one| one.to_owned()).collect();
+        let file = own.join("redis.conf");
+        let fixed = format!("port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\n", own.display());
+        std::fs::write(&file, fixed + more).expect("a file");
+        let arguments = vec![file.display().to_string()];
         Self::run(guard, own, port, arguments).await
     }
 
@@ -81,9 +83,9 @@ pub const MASTER: &str = "mymaster";
 
 /// A master, its replica, and three Sentinels that agree on the master.
 pub async fn trio(guard: &Guard, folder: &Path) -> (Vec<Server>, Vec<Server>) {
-    let master = Server::start(guard, folder, &[]).await;
-    let port = master.port.to_string();
-    let replica = Server::start(guard, folder, &["--replicaof", "127.0.0.1", &port]).await;
+    let master = Server::start(guard, folder, "").await;
+    let port = master.port;
+    let replica = Server::start(guard, folder, &format!("replicaof 127.0.0.1 {port}\n")).await;
     let watches = format!(
         "sentinel monitor {MASTER} 127.0.0.1 {port} 2\nsentinel down-after-milliseconds {MASTER} 1000\n\
          sentinel failover-timeout {MASTER} 3000\nsentinel parallel-syncs {MASTER} 1\n"
@@ -107,6 +109,32 @@ pub async fn trio(guard: &Guard, folder: &Path) -> (Vec<Server>, Vec<Server>) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the Sentinels do not agree");
+}
+
+/// A cluster of three masters, which have a third of the slots each and no replica.
+pub async fn cluster(guard: &Guard, folder: &Path) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        // Its usual port is ten thousand more, and may be none.
+        let bus = free_port();
+        let own = format!("cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout 1000\n");
+        servers.push(Server::start(guard, folder, &own).await);
+    }
+    let nodes = servers.iter().map(|server| server.address().to_string());
+    let create = Command::new("redis-cli").args(["--cluster", "create"]).args(nodes).args(["--cluster-yes"]).output();
+    let create = create.expect("redis-cli runs");
+    assert!(create.status.success(), "{}", String::from_utf8_lossy(&create.stdout));
+    for _ in 0..400 {
+        let is_whole = |server: &Server| {
+            let told = server.try_command(&["cluster", "info"]).unwrap_or_default();
+            told.contains("cluster_state:ok") && told.contains("cluster_known_nodes:3")
+        };
+        if servers.iter().all(is_whole) {
+            return servers;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the servers make no cluster");
 }
 
 fn spawn(guard: &Guard, folder: &Path, arguments: &[String]) -> Process {
@@ -151,10 +179,44 @@ mod tests {
         }
         assert!(servers[1 - master].try_command(&["role"]).is_some_and(|role| role.starts_with("master")));
         servers[master].restart();
-        while !servers[master].try_command(&["role"]).is_some_and(|role| role.starts_with("slave")) {
+        let is = |server: &Server, role: &str| server.try_command(&["role"]).is_some_and(|told| told.starts_with(role));
+        while !is(&servers[master], "slave") {
             let log = || std::fs::read_to_string(sentinels[0].folder.join("log")).unwrap_or_default();
             assert!(begun.elapsed() < Duration::from_secs(60), "the old master is no replica: {}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // The new master is there again before anybody misses it, and is what it was.
+        servers[1 - master].process.kill();
+        servers[1 - master].restart();
+        while !is(&servers[1 - master], "master") {
+            assert!(begun.elapsed() < Duration::from_secs(90), "the new master is a replica again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Whatever a server of a cluster says of the others, a node is told of the proxies before them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_node_of_a_cluster_is_told_of_its_own_proxies() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let servers = cluster(&Guard::start(), folder.path()).await;
+        let renamed: Vec<(u16, u16)> = servers.iter().map(|server| (server.port, free_port())).collect();
+        let mut proxies = Vec::new();
+        for (server, &(_, port)) in servers.iter().zip(&renamed) {
+            proxies.push(Proxy::at(port, server.address(), renamed.clone()).await);
+        }
+        let asked = |words: &[&str]| {
+            let port = proxies[0].port.to_string();
+            let ran =
+                Command::new("timeout").args(["2", "redis-cli", "-p", &port]).args(words).output().expect("redis-cli runs");
+            String::from_utf8_lossy(&ran.stdout).into_owned()
+        };
+        let told = tokio::task::block_in_place(|| {
+            let keys = ["a", "b", "c", "d", "e", "f"].map(|key| asked(&["get", key]));
+            assert!(keys.iter().any(|answer| answer.starts_with("MOVED")), "{keys:?}");
+            [asked(&["cluster", "slots"]), keys.concat()].concat()
+        });
+        for (own, proxy) in renamed {
+            assert!(told.contains(&proxy.to_string()) && !told.contains(&own.to_string()), "{own} {proxy}: {told}");
         }
     }
 }

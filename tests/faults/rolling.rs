@@ -1,6 +1,7 @@
 //! Rolling upgrades: each node in its turn ends, and starts again with another build and another configuration, under a load of valid requests.
 //!
-//! A request is repeated with a fresh proof, at any node, as its answer says. It failed if it has no token after ten seconds.
+//! A request is repeated with a fresh proof, at any node that is ready, as its answer says. It failed if it has no token after ten seconds.
+//! Time in which no node is ready does not count: one node alone cannot be replaced without a gap.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::clients::Reach;
 use super::dice::Dice;
+use super::node::is_ready_at;
 use super::records::NEVER_BARRED;
 use super::round::of_fault;
 use super::schedule::Fault;
@@ -16,6 +18,12 @@ use super::stage::{Shape, Stage};
 
 /// The time within which a valid request has its token.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// The time within which a node is ready again, also on a machine with much else to do.
+const STARTED: Duration = Duration::from_secs(60);
+
+/// Tokens between the last start of an upgrade and the first of the next.
+const BETWEEN: u64 = 20;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -45,13 +53,15 @@ pub async fn upgrades(shape: &Shape, previous: &Path, times: u32) -> (Stage, Rol
             stage.nodes[at].program = program.to_owned();
             stage.configure(at, if time % 2 == 0 { "9m" } else { "10m" });
             stage.nodes[at].start();
-            if !stage.becomes_ready(at, LONGEST).await {
+            if !stage.becomes_ready(at, STARTED).await {
                 rolled.failed.push(format!("upgrade {time}: {} is not ready", stage.told(at).await));
             }
             let ended = stage.reach.history.now();
             stage.reach.history.add(&of_fault(time, Fault::RestartNode(at), begun, ended));
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        if !load_goes_on(&stage).await {
+            rolled.failed.push(format!("upgrade {time}: too few tokens within {STARTED:?} of the last start"));
+        }
     }
     stage.reach.running.store(false, Ordering::SeqCst);
     for client in clients {
@@ -63,30 +73,60 @@ pub async fn upgrades(shape: &Shape, previous: &Path, times: u32) -> (Stage, Rol
     (stage, rolled)
 }
 
+/// Waits until clients got some tokens more; false if that takes too long.
+async fn load_goes_on(stage: &Stage) -> bool {
+    let (begun, before) = (Instant::now(), stage.reach.minted.load(Ordering::SeqCst));
+    while begun.elapsed() < STARTED {
+        if stage.reach.minted.load(Ordering::SeqCst) >= before + BETWEEN {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
 /// Asks for tokens, one after the other, each until it is there.
 async fn valid(reach: Arc<Reach>, mut dice: Dice) -> Rolled {
     let mut own = Rolled::default();
     while reach.goes_on() {
-        let begun = Instant::now();
+        let mut waited = Duration::ZERO;
         let outcome = loop {
-            let node = reach.any(&mut dice);
+            let Some(node) = ready(&reach, &mut dice).await else { break None };
+            let asked = Instant::now();
             let answer = reach.exchange(node, NEVER_BARRED, "orders:read", &reach.proof(NEVER_BARRED)).await;
             match answer.status {
-                200 => break Ok(()),
-                0 | 503 if begun.elapsed() < LONGEST => {
+                200 => {
+                    waited += asked.elapsed();
+                    break Some(Ok(()));
+                }
+                0 | 503 if waited + asked.elapsed() < LONGEST => {
                     // Nobody answered: the next try goes to any node, soon.
                     let wait = answer.retry_after.map_or(Duration::from_millis(100), Duration::from_secs);
-                    tokio::time::sleep(wait.min(LONGEST.saturating_sub(begun.elapsed()))).await;
+                    tokio::time::sleep(wait.min(LONGEST)).await;
+                    waited += asked.elapsed();
                 }
-                status => break Err(format!("{status} {} after {:?}", answer.body["reason"], begun.elapsed())),
+                status => break Some(Err(format!("{status} {} after {waited:?}", answer.body["reason"]))),
             }
         };
         match outcome {
-            Ok(()) => own.granted += 1,
-            Err(fault) => own.failed.push(fault),
+            Some(Ok(())) => own.granted += 1,
+            Some(Err(fault)) => own.failed.push(fault),
+            None => {}
         }
-        own.slowest = own.slowest.max(begun.elapsed());
+        own.slowest = own.slowest.max(waited);
         tokio::time::sleep(Duration::from_millis(dice.between(5, 30))).await;
     }
     own
+}
+
+/// A node that is ready, any of them, as soon as there is one; none when the load ends.
+async fn ready(reach: &Reach, dice: &mut Dice) -> Option<usize> {
+    while reach.goes_on() {
+        let node = reach.any(dice);
+        if is_ready_at(reach.public(node)).await {
+            return Some(node);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    None
 }

@@ -1,14 +1,17 @@
-//! A round: load, faults by their schedule, then everything is healed and must work again within ten seconds. The load goes on until
-//! there are enough tokens, for ten seconds more at most.
+//! A round: load, faults by their schedule, then everything is healed and must work again in time. The load goes on until there are enough
+//! tokens, for as long as that at most.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::clients::{Held, Reach, jti};
 use super::history::Event;
 use super::load;
+use super::node::is_ready_at;
 use super::postgres::Pair;
 use super::proxy::Mode;
 use super::records::NEVER_BARRED;
@@ -21,9 +24,6 @@ pub const LENGTH: u64 = 2_500;
 
 /// A round with fewer tokens does not count.
 pub const ENOUGH: u64 = 100;
-
-/// The time within which a healed stage must mint, revoke and introspect.
-const HEALED: Duration = Duration::from_secs(10);
 
 /// What came of a round, besides its history.
 #[derive(Debug, Default)]
@@ -55,6 +55,7 @@ pub async fn run(stage: &mut Stage, seed: u64, round: u32) -> Outcome {
     play(stage, round, &planned, &mut outcome).await;
     heal(stage, &mut outcome).await;
     let begun = Instant::now();
+    let within = stage.shape.heals_within;
     let works = works(stage, begun).await;
     outcome.healed = begun.elapsed();
     if !works {
@@ -62,9 +63,9 @@ pub async fn run(stage: &mut Stage, seed: u64, round: u32) -> Outcome {
         for at in 0..stage.nodes.len() {
             told.push(stage.told(at).await);
         }
-        outcome.wrong.push(format!("it does not work again within {HEALED:?}: {}", told.join("\n")));
+        outcome.wrong.push(format!("it does not work again within {within:?}: {}", told.join("\n")));
     }
-    while stage.reach.minted.load(Ordering::SeqCst) < ENOUGH && begun.elapsed() < HEALED {
+    while stage.reach.minted.load(Ordering::SeqCst) < ENOUGH && begun.elapsed() < within {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stage.reach.running.store(false, Ordering::SeqCst);
@@ -198,23 +199,27 @@ async fn heal(stage: &mut Stage, outcome: &mut Outcome) {
 ///
 /// No request is given up on the way: the history has all that were sent.
 async fn works(stage: &Stage, begun: Instant) -> bool {
+    let (mut nodes, within) = (tokio::task::JoinSet::new(), stage.shape.heals_within);
     for (at, node) in stage.nodes.iter().enumerate() {
-        while !(node.is_ready().await && lives(stage, at).await) {
-            if begun.elapsed() > HEALED {
-                return false;
+        let (reach, public) = (Arc::clone(&stage.reach), node.public);
+        nodes.spawn(async move {
+            while !(is_ready_at(public).await && lives(&reach, at).await) {
+                if begun.elapsed() > within {
+                    return false;
+                }
+                tokio::time::sleep(Duration::from_millis(30)).await;
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+            true
+        });
     }
-    begun.elapsed() <= HEALED
+    nodes.join_all().await.into_iter().all(|works| works) && begun.elapsed() <= within
 }
 
-async fn lives(stage: &Stage, node: usize) -> bool {
-    let reach = &stage.reach;
+async fn lives(reach: &Reach, node: usize) -> bool {
     let integration = NEVER_BARRED;
     let answer = reach.exchange(node, integration, "orders:read", &reach.proof(integration)).await;
-    let Some(jti) = answer.body["access_token"].as_str().and_then(super::clients::jti) else { return false };
-    let held = super::clients::Held {
+    let Some(jti) = answer.body["access_token"].as_str().and_then(jti) else { return false };
+    let held = Held {
         token: answer.body["access_token"].as_str().unwrap_or_default().to_owned(),
         jti,
         integration: integration.to_owned(),

@@ -33,6 +33,8 @@ pub enum Index {
     Single,
     /// In a master with a replica, behind three Sentinels.
     Sentinels,
+    /// In a cluster of three masters.
+    Cluster,
 }
 
 /// The parts of a stage.
@@ -46,6 +48,8 @@ pub struct Shape {
     pub index: Index,
     /// The program that they run.
     pub program: PathBuf,
+    /// The time within which a healed stage must mint, revoke and introspect.
+    pub heals_within: Duration,
 }
 
 impl Shape {
@@ -53,7 +57,7 @@ impl Shape {
     pub fn of_nodes(nodes: usize) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_carnet"));
         let (store, index) = if nodes == 1 { (Store::Sqlite, Index::Single) } else { (Store::Postgres, Index::Sentinels) };
-        Self { nodes, store, index, program }
+        Self { nodes, store, index, program, heals_within: Duration::from_secs(10) }
     }
 
     /// What `make faults` names: `NODES`, `JOURNAL`, `REDIS` and `PROGRAM`.
@@ -69,7 +73,8 @@ impl Shape {
             None => {}
             Some("single") => shape.index = Index::Single,
             Some("sentinel") => shape.index = Index::Sentinels,
-            Some(other) => panic!("REDIS is single or sentinel, and not {other}"),
+            Some("cluster") => shape.index = Index::Cluster,
+            Some(other) => panic!("REDIS is single, sentinel or cluster, and not {other}"),
         }
         if let Some(program) = variable("PROGRAM") {
             shape.program = program.into();
@@ -113,8 +118,9 @@ impl Stage {
             Store::Postgres => Some(Pair::start(&guard).await),
         };
         let (redis, sentinels) = match shape.index {
-            Index::Single => (vec![redis::Server::start(&guard, folder.path(), &[]).await], Vec::new()),
+            Index::Single => (vec![redis::Server::start(&guard, folder.path(), "").await], Vec::new()),
             Index::Sentinels => redis::trio(&guard, folder.path()).await,
+            Index::Cluster => (redis::cluster(&guard, folder.path()).await, Vec::new()),
         };
         let ports: Vec<(u16, u16)> = (0..shape.nodes).map(|_| (free_port(), free_port())).collect();
         let host = format!("127.0.0.1:{}", ports[0].0);
@@ -191,17 +197,17 @@ impl Stage {
     }
 }
 
-/// A node's own proxies to each server. To the node a Sentinel names these, in the place of the servers.
+/// A node's own proxies to each server. To the node a Sentinel, or a server of a cluster, names these, in the place of the servers.
 async fn proxies(postgres: Option<&Pair>, redis: &[redis::Server], sentinels: &[redis::Server]) -> BTreeMap<Peer, Proxy> {
     let mut proxies = BTreeMap::new();
     for (which, pair) in postgres.iter().flat_map(|pair| [(0, pair), (1, pair)]) {
         proxies.insert(Peer::Postgres(which), Proxy::before(pair.address(which)).await);
     }
-    let mut renamed = Vec::new();
-    for (which, server) in redis.iter().enumerate() {
-        let proxy = Proxy::before(server.address()).await;
-        renamed.push((server.port, proxy.port));
-        proxies.insert(Peer::Redis(which), proxy);
+    let renamed: Vec<(u16, u16)> = redis.iter().map(|server| (server.port, free_port())).collect();
+    // Only the servers of a cluster name each other.
+    let others = if sentinels.is_empty() && redis.len() > 1 { renamed.clone() } else { Vec::new() };
+    for (which, (server, &(_, port))) in redis.iter().zip(&renamed).enumerate() {
+        proxies.insert(Peer::Redis(which), Proxy::at(port, server.address(), others.clone()).await);
     }
     for (which, sentinel) in sentinels.iter().enumerate() {
         proxies.insert(Peer::Sentinel(which), Proxy::renaming(sentinel.address(), renamed.clone()).await);
@@ -272,8 +278,10 @@ verify_callers = ["127.0.0.0/8"]
                 format!("[node]\nid = \"sts-{}\"\n[journal]\nurl = \"{url}\"\nreplication = \"synchronous\"", self.number + 1)
             }
         };
+        let servers = || self.hosts(|peer| matches!(peer, Peer::Redis(_)));
         let redis = match self.shape.index {
-            Index::Single => format!("redis://{}/0", self.hosts(|peer| matches!(peer, Peer::Redis(_)))),
+            Index::Single => format!("redis://{}/0", servers()),
+            Index::Cluster => format!("redis+cluster://{}", servers()),
             Index::Sentinels => {
                 format!("redis+sentinel://{}/{}/0", self.hosts(|peer| matches!(peer, Peer::Sentinel(_))), redis::MASTER)
             }

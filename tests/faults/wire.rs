@@ -46,8 +46,7 @@ impl Request {
 
     /// POST of a form.
     pub fn form(path: &str, form: &[(&str, &str)]) -> Self {
-        let body: Vec<String> = form.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
-        let body = Some(("application/x-www-form-urlencoded", body.join("&")));
+        let body = Some(("application/x-www-form-urlencoded", self::form(form)));
         Self { line: format!("POST {path}"), headers: Vec::new(), body }
     }
 
@@ -73,6 +72,21 @@ impl Request {
     }
 }
 
+/// The text of a form.
+pub fn form(form: &[(&str, &str)]) -> String {
+    form.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect::<Vec<_>>().join("&")
+}
+
+/// The body of a page that is plain text.
+pub async fn text(to: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(to).await.expect("connects");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answers");
+    answer
+}
+
 async fn exchange(to: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).await.ok()?;
     stream.write_all(bytes).await.ok()?;
@@ -82,7 +96,7 @@ async fn exchange(to: SocketAddr, bytes: &[u8]) -> Option<Answer> {
 }
 
 /// A whole answer.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+pub fn parse(bytes: &[u8]) -> Option<Answer> {
     let split = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..split]).ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;

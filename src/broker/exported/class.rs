@@ -165,7 +165,7 @@ pub fn of(change: &Change) -> Class {
         Change::Journal(change) => Class::Call(journal(change)),
         Change::Configuration(ConfigurationChange::Changed(_) | ConfigurationChange::Widened { .. })
         | Change::Environment(EnvironmentChange::CloseAsked { .. })
-        | Change::Key(KeyChange::Tainted { .. })
+        | Change::Key(KeyChange::Activated { .. } | KeyChange::Tainted { .. })
         | Change::Certificate(CertificateChange::AuthorityTainted { .. })
         | Change::Revocation(RevocationChange::LiftAsked { .. })
         | Change::Signal(SignalChange::Confirmed { .. } | SignalChange::Dismissed { .. })
@@ -253,6 +253,7 @@ fn journal(change: &JournalChange) -> Call {
         JournalChange::Opened { .. } => Call::Create,
         JournalChange::Reopened { .. }
         | JournalChange::Archived(_)
+        | JournalChange::FormatRaised { .. }
         | JournalChange::CheckpointKeySucceeded { .. }
         | JournalChange::Moved { .. }
         | JournalChange::Arrived { .. } => Call::Update,

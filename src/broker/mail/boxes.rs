@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::people::addressee::Addressee;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::zero::is_zero;
 use crate::journal::file::replace;
 
 /// The time between two digests to one recipient.
@@ -46,7 +47,7 @@ pub struct Mailbox {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
     /// The number of notices that were dropped because more waited than are kept.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
 }
 
@@ -64,10 +65,6 @@ pub struct Waiting {
     pub at_once: bool,
     /// Since when it waits.
     pub since: Timestamp,
-}
-
-fn is_none(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Progress {

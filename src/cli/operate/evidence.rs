@@ -15,7 +15,9 @@ use crate::cli::shell::reach::Reach;
 use crate::config;
 use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::journal::tree::note::VerifierKey;
-use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, Tail, VerifyFault};
+use crate::journal::{
+    self, Given, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, Tail, VerifyFault,
+};
 use crate::serve::journal_settings;
 
 /// How often a long proof tells how far it is.
@@ -70,7 +72,10 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
     // A complete journal may still have an entry that nobody signed: the key-encryption key is enough to write one.
     let changes = match &args.export {
         Some(export) => journal::exported_changes(export),
-        None => journal::changes(&configured(&args.config)?.0).await,
+        None => {
+            let (settings, kek) = configured(&args.config)?;
+            journal::changes(&settings, &kek).await
+        }
     };
     if let Some(index) = forged(&changes.map_err(|fault| unverified(&fault))?) {
         let what = "an approval is not signed by the passkey of who approved, or was entered twice";
@@ -188,7 +193,7 @@ fn configured(path: &Path) -> Result<(Settings, Kek), Failure> {
 pub fn unopened(fault: &OpenFault) -> Failure {
     let exit = match fault {
         OpenFault::Missing(_) => Exit::Missing,
-        OpenFault::Kek(_) | OpenFault::Origin { .. } => Exit::Usage,
+        OpenFault::Kek(_) | OpenFault::Origin { .. } | OpenFault::Tail { .. } | OpenFault::Forgets { .. } => Exit::Usage,
         OpenFault::Store(_) | OpenFault::Unavailable(_) | OpenFault::Clock(_) => Exit::Unavailable,
         _ => Exit::Failure,
     };
@@ -225,13 +230,13 @@ fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
 const TYPED: Seconds = Seconds::minutes(5);
 
 /// Begins a new epoch. With `now`, it begins at the clock's time even if the newest entry is later.
-pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>) -> Result<Answer, Failure> {
+pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>, given: &Given) -> Result<Answer, Failure> {
     let (settings, kek) = confirmed(path, confirm)?;
     let outside = system();
     now.map(|now| agrees(now, &*outside.clock)).transpose()?;
     let rest = Rest { lasts: LONGEST_ASSERTION, corrects: now.is_some() };
-    let journal =
-        Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), rest).await.map_err(|fault| unopened(&fault))?;
+    let reopened = Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), (rest, given)).await;
+    let journal = reopened.map_err(|fault| unopened(&fault))?;
     let (data, text) = begun(&journal);
     journal.close().await;
     Ok(Answer::of(data, text)
@@ -264,7 +269,10 @@ fn agrees(now: Timestamp, clock: &dyn Clock) -> Result<(), Failure> {
 
 fn begun(journal: &Journal) -> (Value, String) {
     let view = journal.view();
-    let (epoch, size, mints_from) = (view.state.epoch, view.size, view.state.mints_from);
-    let data = json!({"epoch": epoch, "entries": size, "mintsFrom": mints_from.to_string()});
-    (data, format!("epoch {epoch} begins at entry {}; nothing is minted before {mints_from}\n", size - 1))
+    let (epoch, began, size, mints_from) = (view.state.epoch, view.state.epoch_began, view.size, view.state.mints_from);
+    // Nothing else was recorded since: no server runs.
+    let again = size - 1 - began;
+    let data = json!({"epoch": epoch, "entries": size, "again": again, "mintsFrom": mints_from.to_string()});
+    let recorded = if again > 0 { format!("; {again} changes of the lost part are recorded again") } else { String::new() };
+    (data, format!("epoch {epoch} begins at entry {began}; nothing is minted before {mints_from}{recorded}\n"))
 }

@@ -17,6 +17,7 @@ use crate::cli::shell::reach::Reach;
 use crate::cli::shell::url;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::PartnerName;
+use crate::journal::Given;
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::tree::proof::InclusionProof;
 
@@ -58,6 +59,15 @@ pub enum Verb {
     /// Print the newest signed checkpoint
     #[command(before_help = "Examples:\n  carnet journal checkpoint > last.txt\n  carnet journal checkpoint -o json")]
     Checkpoint,
+    /// Show the format of entries, and the newest that each node reads; raise it once every node is upgraded
+    ///
+    /// Until it is raised, a node may go back to the version before. Afterwards a node that reads less does not start.
+    #[command(before_help = "Examples:\n  carnet journal formats\n  carnet journal formats --raise")]
+    Formats {
+        /// Let entries have the newest format that every node that lives reads
+        #[arg(long)]
+        raise: bool,
+    },
     /// Request that texts of people are forgotten; somebody of security approves
     #[command(
         before_help = "Examples:\n  carnet journal erase text:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason \"asked by the person\"\n  carnet journal erase text:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason \"asked by the person\" -o json"
@@ -72,9 +82,12 @@ pub enum Verb {
     },
     /// Begin a new epoch after a restore
     ///
-    /// It taints every signing key. The server mints no token for the longest life of an assertion.
+    /// It taints every signing key. The server mints no token for the longest life of an assertion. Each node keeps the changes of the last
+    /// 24 hours in the `.tail` file beside its anchor. With `--tail` the revocations, suspensions, taints, ends and denials that the log
+    /// lost are recorded again with the new epoch. If some were lost and nothing of them is said, the command refuses and tells their number.
+    /// Nodes that share the database may run: those that stopped because of the loss go on by themselves.
     #[command(
-        before_help = "Examples:\n  carnet journal reopen -c carnet.toml --confirm sts.acme.example/carnet\n  carnet journal reopen --confirm sts.acme.example/carnet -o json"
+        before_help = "Examples:\n  carnet journal reopen -c carnet.toml --confirm sts.acme.example/carnet --tail journal.tail\n  carnet journal reopen --confirm sts.acme.example/carnet -o json"
     )]
     Reopen {
         /// Configuration
@@ -86,6 +99,12 @@ pub enum Verb {
         /// Present time, by a trusted clock; also corrects a journal written under a wrong clock
         #[arg(long, value_name = "TIME")]
         now: Option<Timestamp>,
+        /// Tails of nodes: record again what took something away in the lost part
+        #[arg(long, value_name = "FILE", num_args = 1..)]
+        tail: Vec<PathBuf>,
+        /// Number of lost changes to give up, as the command tells it
+        #[arg(long, value_name = "NUMBER")]
+        forget: Option<u64>,
     },
     /// Move the journal to another database
     ///
@@ -188,6 +207,7 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
             let text = cell(&found, "checkpoint");
             Ok(Answer::of(found, text))
         }
+        Verb::Formats { raise } => formats(raise, reach).await,
         Verb::Erase { digests, reason } => {
             let admin = reach.admin().await?;
             let outcome = admin.post("/v1/texts/erase", &json!({"digests": digests, "reason": reason})).await?;
@@ -195,9 +215,35 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
             Ok(done(&digests.join(", "), "erasure", &outcome, opened.as_ref()))
         }
         Verb::Migrate(args) => migrate::run(&args).await,
-        Verb::Reopen { config, confirm, now } => evidence::reopen(&config, &confirm, now).await,
+        Verb::Reopen { config, confirm, now, tail, forget } => {
+            evidence::reopen(&config, &confirm, now, &Given { tails: tail, forget }).await
+        }
         Verb::CorrectClock { config, confirm, now } => evidence::correct_clock(&config, &confirm, now).await,
     }
+}
+
+async fn formats(raise: bool, reach: &Reach) -> Result<Answer, Failure> {
+    let admin = reach.admin().await?;
+    let mut found = admin.get("/v1/journal/formats").await?;
+    let mut note = None;
+    if raise {
+        let outcome = admin.post("/v1/journal/formats/raise", &json!({"to": found["smallest"]})).await?;
+        found = admin.get("/v1/journal/formats").await?;
+        let (to, changed) = (&found["recorded"], outcome["changed"] == true);
+        note = Some(if changed {
+            format!("entries have the format {to} from now on")
+        } else {
+            format!("they have the format {to} already")
+        });
+    }
+    let row = |node: &Value| ["id", "program", "format"].iter().map(|name| cell(node, name)).collect::<Vec<_>>();
+    let rows: Vec<_> = found["nodes"].as_array().into_iter().flatten().map(row).collect();
+    let text = format!("on record  {}\n{}", cell(&found, "recorded"), table(&["NODE", "VERSION", "READS FORMAT"], &rows));
+    let answer = Answer::of(found, text);
+    Ok(match note {
+        Some(note) => answer.note(note),
+        None => answer,
+    })
 }
 
 async fn query(args: &Query, reach: &Reach) -> Result<Answer, Failure> {

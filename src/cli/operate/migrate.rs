@@ -8,7 +8,7 @@ use super::evidence::{CONFIG, progress, unopened, unverified};
 use super::serve::{invalid, refusal, system};
 use crate::cli::shell::answer::{Answer, Failure};
 use crate::cli::shell::exit::Exit;
-use crate::config::{self, Config, JournalSection, JournalUrl};
+use crate::config::{self, ArchiveUrl, Config, JournalSection, JournalUrl};
 use crate::journal::{self, Kek, MigrateFault, Outside, Place, Settings};
 use crate::serve::journal_settings;
 
@@ -32,7 +32,7 @@ pub struct Migrate {
     ca_file: Option<PathBuf>,
     /// Archive of a PostgreSQL database that the configuration does not name
     #[arg(long, value_name = "URL", value_parser = config::archive)]
-    archive: Option<PathBuf>,
+    archive: Option<ArchiveUrl>,
 }
 
 fn place(text: &str) -> Result<JournalUrl, String> {

@@ -50,12 +50,21 @@ pub async fn run(args: Serve, format: Format) -> Result<Answer, Failure> {
     let mut stop =
         Stop::listen().map_err(|error| Failure::new(Exit::Failure, "signals cannot be heard").why(error.to_string()))?;
     let config = configuration(&args.config, &args.addresses)?;
-    let mut running = serve::start(config, system()).await.map_err(|fault| refusal(&args.config, fault))?;
+    // A start may wait for the database of its journal.
+    let mut running = tokio::select! {
+        running = serve::start(config, system()) => running.map_err(|fault| refusal(&args.config, fault))?,
+        () = stop.heard() => return Ok(Answer::done()),
+    };
     announce(&running, format);
     let sound = loop {
         tokio::select! {
             () = stop.heard() => break true,
             () = tokio::time::sleep(LOOK) => if !running.is_sound() { break false },
+        }
+        // Where the journal stopped itself and an operator reopened it.
+        tokio::select! {
+            () = stop.heard() => break true,
+            () = running.go_on() => {}
         }
     };
     running.shutdown().await;

@@ -51,10 +51,10 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let port = listener.local_addr().map_err(unable)?.port();
     let redirect = format!("http://127.0.0.1:{port}/callback");
     let client = Client::new(&issuer, &client_id, &redirect, Way::Operator).map_err(fault)?;
-    let sign_in = client.begin(Recency::ForReview, &OsEntropy).await.map_err(fault)?;
-    stderr(&format!("sign in at\n  {}\n", sign_in.url));
+    let (sign_in, url) = client.begin(Recency::ForReview, &OsEntropy).await.map_err(fault)?;
+    stderr(&format!("sign in at\n  {url}\n"));
     if !args.no_browser {
-        open(&sign_in.url);
+        open(&url);
     }
     let returned = tokio::time::timeout(PATIENCE, returned(&listener)).await;
     let (returned, browser) =

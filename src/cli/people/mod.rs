@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod approval;
 pub mod can_i;
+pub mod config;
 pub mod directory;
 pub mod drift;
 pub mod elevation;

@@ -14,9 +14,11 @@ pub async fn run(reach: &Reach) -> Result<Answer, Failure> {
             ["id", "state", "program", "size", "clockAhead"].iter().map(|name| cell(item, name)).collect();
         cells.push(item["leaseLeft"].as_u64().map_or_else(|| "-".to_owned(), |left| format!("{left} ms")));
         cells.push(if item["runsSingleTasks"] == true { "yes" } else { "no" }.to_owned());
+        cells.push(item["unready"].as_str().unwrap_or("-").to_owned());
         cells
     };
     let rows: Vec<_> = items.iter().map(row).collect();
-    let text = table(&["NODE", "STATE", "VERSION", "ENTRIES", "CLOCK AHEAD, S", "LEASE LEFT", "RUNS TASKS"], &rows);
+    let text =
+        table(&["NODE", "STATE", "VERSION", "ENTRIES", "CLOCK AHEAD, S", "LEASE LEFT", "RUNS TASKS", "NOT READY"], &rows);
     Ok(Answer::of(items.into(), text))
 }

@@ -181,6 +181,12 @@ impl Places {
         self.sign_in.as_ref()
     }
 
+    /// The same, at this server where none is named.
+    pub fn or_at(mut self, server: String) -> Self {
+        self.server.get_or_insert(server);
+        self
+    }
+
     /// The admin address.
     pub fn server(&self) -> Result<&str, Failure> {
         self.server.as_deref().ok_or_else(|| {

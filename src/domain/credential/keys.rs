@@ -1,7 +1,9 @@
 //! The ladder of signing keys: `next → active → retiring → retired`, and `tainted`.
 //!
-//! A key's rung is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable, stays
-//! published while tokens that it signed may be valid, and then is retired (docs/explanation/keys-and-caches.md).
+//! A key's rung is a function of `now`: it is used from its time on until a later key of the same algorithm is, stays published while
+//! tokens that it signed may be valid, and then is retired (docs/explanation/keys-and-caches.md). Its time is `usable_from`. Where nodes
+//! share a journal it is also activated by an entry, once every node that lives has followed the one that published it: no node serves a key
+//! set without a key that another one signs with.
 
 use std::sync::Arc;
 
@@ -34,6 +36,10 @@ pub struct KeyState {
     pub key: SigningKey,
     /// When it was made.
     pub created: Timestamp,
+    /// The index of the entry that published it.
+    pub published: u64,
+    /// When every node knew it, of a key that awaits that.
+    pub activated: Option<Timestamp>,
     /// True if it signs no more, and the tokens that it signed are revoked.
     pub tainted: bool,
     /// True if its private half is destroyed.
@@ -69,8 +75,15 @@ impl Rung {
 }
 
 impl Keys {
-    pub(in crate::domain) fn add(&mut self, key: SigningKey, created: Timestamp) {
-        Arc::make_mut(&mut self.keys).push(KeyState { key, created, tainted: false, retired: false });
+    pub(in crate::domain) fn add(&mut self, key: SigningKey, (published, created): (u64, Timestamp)) {
+        let key = KeyState { key, created, published, activated: None, tainted: false, retired: false };
+        Arc::make_mut(&mut self.keys).push(key);
+    }
+
+    pub(in crate::domain) fn activate(&mut self, environment: &EnvironmentName, kid: &KeyId, at: Timestamp) {
+        if let Some(key) = self.find_mut(environment, kid) {
+            key.activated.get_or_insert(at);
+        }
     }
 
     pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
@@ -116,20 +129,20 @@ impl Keys {
 
     /// The key that signs `alg` tokens of `environment` at `now`.
     ///
-    /// It is the last that became usable and is neither tainted nor retired.
+    /// It is the last whose time came, and is neither tainted nor retired.
     pub fn active<'a>(&'a self, environment: &'a EnvironmentName, alg: Alg, now: Timestamp) -> Option<&'a KeyState> {
         let usable = self.of(environment).filter(|key| key.key.alg == alg && key.signs(now));
-        usable.max_by_key(|key| key.key.usable_from)
+        usable.max_by_key(|key| key.order())
     }
 
     /// When a successor of its algorithm takes over from `key`.
     ///
     /// It is the end of year 9999 while there is no successor.
     pub fn superseded(&self, key: &KeyState) -> Timestamp {
-        let later = self.of(&key.key.environment).filter(|other| {
-            other.key.alg == key.key.alg && !other.tainted && !other.retired && other.key.usable_from > key.key.usable_from
-        });
-        later.map(|other| other.key.usable_from).min().unwrap_or(Timestamp::MAX)
+        let later = self
+            .of(&key.key.environment)
+            .filter(|other| other.key.alg == key.key.alg && !other.tainted && !other.retired && other.order() > key.order());
+        later.map(KeyState::used_from).min().unwrap_or(Timestamp::MAX)
     }
 
     /// When `key` leaves the published set. No token that it signed may live longer (ABUSE I-3).
@@ -143,7 +156,7 @@ impl Keys {
             Rung::Tainted
         } else if key.retired || now >= self.retires(key) {
             Rung::Retired
-        } else if now < key.key.usable_from {
+        } else if now < key.used_from() {
             Rung::Next
         } else if self.active(&key.key.environment, key.key.alg, now).is_some_and(|active| active.key.kid == key.key.kid) {
             Rung::Active
@@ -159,8 +172,28 @@ impl Keys {
 }
 
 impl KeyState {
+    /// When it begins to sign: the end of year 9999 while it still awaits the nodes.
+    pub fn used_from(&self) -> Timestamp {
+        match (self.key.awaits_nodes, self.activated) {
+            (false, _) => self.key.usable_from,
+            (true, Some(activated)) => activated.max(self.key.usable_from),
+            (true, None) => Timestamp::MAX,
+        }
+    }
+
+    /// Of two keys whose time came in the same second the later one signs.
+    fn order(&self) -> (Timestamp, u64) {
+        (self.used_from(), self.published)
+    }
+
+    /// Whether its time has come, and only nodes that do not know it yet keep it from signing.
+    pub fn awaits_nodes(&self, now: Timestamp) -> bool {
+        let waits = self.key.awaits_nodes && self.activated.is_none();
+        waits && !self.tainted && !self.retired && self.key.usable_from <= now
+    }
+
     fn signs(&self, now: Timestamp) -> bool {
-        !self.tainted && !self.retired && self.key.usable_from <= now
+        !self.tainted && !self.retired && self.used_from() <= now
     }
 }
 
@@ -182,4 +215,7 @@ pub struct SigningKey {
     pub sealed: Digest,
     /// When it begins to sign: every verifier's cache can have it by then (ABUSE I-14).
     pub usable_from: Timestamp,
+    /// Whether it signs only once an entry says that every node that lives knows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_nodes: bool,
 }

@@ -30,7 +30,7 @@ pub struct Request {
 }
 
 /// Refusals that no record ever changes: of the request, of a proof by itself, and of what people and stores do.
-static NEVER: [&Reason; 31] = [
+static NEVER: [&Reason; 32] = [
     &reason::ASSERTION_EXPIRED,
     &reason::ASSERTION_MALFORMED,
     &reason::ASSERTION_NOT_YET,
@@ -59,6 +59,7 @@ static NEVER: [&Reason; 31] = [
     &reason::SIGNAL_ENVIRONMENT_ENDED,
     &reason::SIGNAL_USE_CASE_ENDED,
     &reason::STORE_UNAVAILABLE,
+    &reason::STORE_UNCONFIRMED,
     &reason::TARGET_MISSING,
     &reason::TOKEN_FOREIGN,
     &reason::ISSUER_UNAVAILABLE,

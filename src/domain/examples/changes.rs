@@ -99,9 +99,10 @@ impl Examples {
     }
 
     fn installation(&self, story: &mut Story<'_>) {
-        for dev in [true, false] {
-            story.say(&Actor::Operator, JournalChange::Opened { origin: ORIGIN.to_owned(), dev });
+        for (dev, format) in [(true, 1), (false, 2)] {
+            story.say(&Actor::Operator, JournalChange::Opened { origin: ORIGIN.to_owned(), dev, format });
         }
+        story.say(&Actor::Staff(self.named("adam")), JournalChange::FormatRaised { to: 2 });
         for governance in [
             Governance::default(),
             Governance {
@@ -124,6 +125,9 @@ impl Examples {
         let tainted = KeyChange::Tainted { environment, kid: parsed("key-2"), reason };
         story.say(&Actor::Staff(self.named("adam")), tainted);
         story.say(&Actor::Broker, KeyChange::Retired { environment: parsed("sandbox"), kid: parsed("key-3") });
+        let next = SigningKey { awaits_nodes: true, ..signing_key("sandbox", "key-4", Alg::Es256) };
+        story.say(&Actor::Staff(self.named("adam")), KeyChange::Created(next));
+        story.say(&Actor::Broker, KeyChange::Activated { environment: parsed("sandbox"), kid: parsed("key-4") });
     }
 
     fn exceptions(&self, story: &mut Story<'_>) {
@@ -504,6 +508,7 @@ fn signing_key(environment: &str, kid: &str, alg: Alg) -> SigningKey {
         public: json!({"kty": "EC", "use": "sig", "crv": "P-256", "kid": kid, "x": "x", "alg": alg.name(), "y": "y"}),
         sealed: Digest::of(b"sealed"),
         usable_from: at(-3600),
+        awaits_nodes: false,
     }
 }
 

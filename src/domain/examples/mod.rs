@@ -5,12 +5,10 @@
 //! [`coverage`] tells which fields and variants a serialised value has. Every struct is written out, so a new field does not compile
 //! until it has a value here. [`facts`] is the canonical form of a state, of which the golden journal keeps a digest.
 
-mod cases;
 mod changes;
 pub mod coverage;
 mod dates;
 mod entries;
-pub mod facts;
 mod offboardings;
 mod owners;
 mod records;
@@ -30,6 +28,7 @@ use super::value::digest::Digest;
 use super::value::names::Issuer;
 use super::value::text::{Text, TextRow};
 
+pub use super::state::facts;
 pub use changes::{ORIGIN, targets};
 pub use dates::dates;
 pub use records::small_eligible;

@@ -16,6 +16,7 @@ use super::elevation::ElevationChange;
 use super::environment::EnvironmentChange;
 use super::evidence::EvidenceChange;
 use super::exception::ExceptionChange;
+use super::format;
 use super::guardrail::GuardrailChange;
 use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
@@ -215,6 +216,49 @@ impl Attributed {
     }
 }
 
+impl Change {
+    /// The format from which on programs read it.
+    pub fn format(&self) -> u32 {
+        match self {
+            // It is recorded once every node that lives reads it.
+            Self::Journal(JournalChange::FormatRaised { .. }) => format::FIRST,
+            Self::Key(KeyChange::Activated { .. }) => format::KEYS_AWAIT_NODES,
+            Self::Key(KeyChange::Created(key)) if key.awaits_nodes => format::KEYS_AWAIT_NODES,
+            Self::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
+            | Self::Journal(
+                JournalChange::Opened { .. }
+                | JournalChange::Reopened { .. }
+                | JournalChange::Archived(_)
+                | JournalChange::CheckpointKeySucceeded { .. }
+                | JournalChange::Moved { .. }
+                | JournalChange::Arrived { .. },
+            )
+            | Self::Configuration(_)
+            | Self::Environment(_)
+            | Self::Certificate(_)
+            | Self::IssuerKey(_)
+            | Self::Api(_)
+            | Self::Guardrail(_)
+            | Self::Exception(_)
+            | Self::Partner(_)
+            | Self::Integration(_)
+            | Self::Recertification(_)
+            | Self::Offboarding(_)
+            | Self::Approval(_)
+            | Self::Elevation(_)
+            | Self::Passkey(_)
+            | Self::Revocation(_)
+            | Self::Signal(_)
+            | Self::Staff(_)
+            | Self::Directory(_)
+            | Self::Dates(_)
+            | Self::Mail(_)
+            | Self::Evidence(_)
+            | Self::Text(_) => format::FIRST,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -275,5 +319,14 @@ mod tests {
             let missing: Vec<_> = example.texts.iter().map(|row| row.digest).filter(|digest| !known.contains(digest)).collect();
             assert!(missing.is_empty(), "{}: {missing:?}", change.what.kind());
         }
+    }
+
+    /// Whatever needs a newer format says so: a program that reads less never meets it.
+    #[test]
+    fn only_what_several_nodes_need_has_a_newer_format() {
+        let kinds =
+            Examples::default().changes().into_iter().map(|change| (change.change.what.kind(), change.change.what.format()));
+        let newer: std::collections::BTreeSet<_> = kinds.filter(|(_, format)| *format > super::format::FIRST).collect();
+        assert_eq!(newer.into_iter().collect::<Vec<_>>(), [("key.activated", 2), ("key.created", 2)]);
     }
 }

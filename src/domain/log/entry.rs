@@ -336,8 +336,15 @@ mod tests {
         examples.iter().for_each(|example| reads_back(&example.change));
         // Changes that the journal makes itself.
         let made = [
-            JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
-            JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
+            JournalChange::Reopened {
+                epoch: 2,
+                mints_from: Timestamp::default(),
+                corrects: Some(Timestamp::default()),
+                again: 3,
+                forgotten: 2,
+            },
+            JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: None, again: 0, forgotten: 0 },
+            JournalChange::FormatRaised { to: 2 },
             JournalChange::Archived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
             JournalChange::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
             JournalChange::Moved { to: "postgres://db/carnet".to_owned(), size: 7, root: Digest::of(b"a root") },

@@ -6,6 +6,7 @@ use crate::domain::registry::guardrail::Guardrail;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::GuardrailName;
 use crate::domain::value::text::Text;
+use crate::domain::value::zero::is_zero;
 
 kinds! {
     /// Changes of guardrails.
@@ -20,7 +21,7 @@ kinds! {
             /// The number of tokens of the last 30 days that it would have refused.
             refuses: u64,
             /// The number of those of which that is unknown.
-            #[serde(default, skip_serializing_if = "is_none")]
+            #[serde(default, skip_serializing_if = "is_zero")]
             unknown: u64,
         },
         /// A submitted version came into force.
@@ -39,7 +40,7 @@ kinds! {
             /// The number of tokens of the last 30 days that it would have refused.
             refuses: u64,
             /// The number of those of which that is unknown.
-            #[serde(default, skip_serializing_if = "is_none")]
+            #[serde(default, skip_serializing_if = "is_zero")]
             unknown: u64,
             /// The reason, if the person who applied it gave one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,12 +63,6 @@ kinds! {
             guardrail: GuardrailName,
         },
     }
-}
-
-/// Serde passes a reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_none(number: &u64) -> bool {
-    *number == 0
 }
 
 impl GuardrailChange {

@@ -1,10 +1,12 @@
 //! Changes of the journal itself.
 
 use super::archive::Segment;
+use super::format;
 use super::kinds::kinds;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::text::Text;
+use crate::domain::value::zero::is_zero;
 
 kinds! {
     /// Changes of the journal itself.
@@ -16,6 +18,9 @@ kinds! {
             origin: String,
             /// True if `carnet dev` made it; `serve` refuses such a journal.
             dev: bool,
+            /// The newest format that its entries have.
+            #[serde(default = "format::first", skip_serializing_if = "format::is_first")]
+            format: u32,
         },
         /// An operator reopened a restored journal, or one whose time ran ahead.
         ///
@@ -33,12 +38,24 @@ kinds! {
             /// The time of this entry is earlier.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             corrects: Option<Timestamp>,
+            /// How many changes of a lost part are recorded again, as the entries right after this one.
+            #[serde(default, skip_serializing_if = "is_zero")]
+            again: u64,
+            /// How many changes, or entries, of a lost part the operator gave up by their number.
+            #[serde(default, skip_serializing_if = "is_zero")]
+            forgotten: u64,
         },
         /// Old entries are in a segment, and may leave the database (`[journal] retention`).
         ///
         /// Changes among them stay in the database.
         #[kind = "journal.archived"]
         Archived(Segment),
+        /// Entries may have a newer format from now on. Nodes that do not read it start no more.
+        #[kind = "journal.format-raised"]
+        FormatRaised {
+            /// The newest format of entries.
+            to: u32,
+        },
         /// Another key signs checkpoints from now on.
         #[kind = "checkpoint-key.succeeded"]
         CheckpointKeySucceeded {
@@ -75,6 +92,7 @@ impl JournalChange {
             Self::Opened { origin, .. } => origin.clone(),
             Self::Reopened { epoch, .. } => format!("epoch {epoch}"),
             Self::Archived(segment) => format!("entries {} to {}", segment.first, segment.until.saturating_sub(1)),
+            Self::FormatRaised { to } => format!("format {to}"),
             Self::CheckpointKeySucceeded { .. } => "checkpoint key".to_owned(),
             Self::Moved { to, .. } => to.clone(),
             Self::Arrived { from, .. } => from.clone(),
@@ -87,6 +105,7 @@ impl JournalChange {
             Self::Opened { .. }
             | Self::Reopened { .. }
             | Self::Archived(_)
+            | Self::FormatRaised { .. }
             | Self::CheckpointKeySucceeded { .. }
             | Self::Moved { .. }
             | Self::Arrived { .. } => None,
@@ -99,6 +118,7 @@ impl JournalChange {
             Self::Opened { .. }
             | Self::Reopened { .. }
             | Self::Archived(_)
+            | Self::FormatRaised { .. }
             | Self::CheckpointKeySucceeded { .. }
             | Self::Moved { .. }
             | Self::Arrived { .. } => Vec::new(),

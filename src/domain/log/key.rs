@@ -11,6 +11,14 @@ kinds! {
         /// A signing key was made.
         #[kind = "key.created"]
         Created(SigningKey),
+        /// Every node that lives knows a key whose time has come: it signs.
+        #[kind = "key.activated"]
+        Activated {
+            /// Its environment.
+            environment: EnvironmentName,
+            /// The key.
+            kid: KeyId,
+        },
         /// A key was tainted: it signs no more, and all tokens that it signed are revoked.
         #[kind = "key.tainted"]
         Tainted {
@@ -37,7 +45,9 @@ impl KeyChange {
     pub fn subject(&self) -> String {
         match self {
             Self::Created(key) => format!("{}/{}", key.environment, key.kid),
-            Self::Tainted { environment, kid, .. } | Self::Retired { environment, kid } => format!("{environment}/{kid}"),
+            Self::Tainted { environment, kid, .. }
+            | Self::Activated { environment, kid }
+            | Self::Retired { environment, kid } => format!("{environment}/{kid}"),
         }
     }
 
@@ -45,7 +55,7 @@ impl KeyChange {
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Tainted { reason, .. } => Some(reason),
-            Self::Created(_) | Self::Retired { .. } => None,
+            Self::Created(_) | Self::Activated { .. } | Self::Retired { .. } => None,
         }
     }
 
@@ -53,7 +63,7 @@ impl KeyChange {
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
             Self::Tainted { reason, .. } => vec![reason],
-            Self::Created(_) | Self::Retired { .. } => Vec::new(),
+            Self::Created(_) | Self::Activated { .. } | Self::Retired { .. } => Vec::new(),
         }
     }
 }

@@ -191,6 +191,8 @@ permissions! {
     CloseException: [Owner], Human;
     /// Ask to close an environment.
     Close: [Administrator], Human;
+    /// Put the configuration of a node's file on record, and raise the format of entries.
+    Configure: [Administrator], Human;
     /// Send the whole list of people.
     Import: [Administrator], Human;
     /// Decide on a review of access; whose word it is, is for the domain to say.

@@ -299,10 +299,18 @@ super::kind::reasons! {
         "This node's clock cannot be believed.";
         "Lives, windows and replay protection rest on the time; nothing is minted, recorded or called active while it is in doubt.";
         "Ask another node, or try again later; an operator finds the cause in /readyz?verbose of the admin address.";
+    CONFIGURATION_DIFFERS = "configuration.differs", Busy;
+        "The file of this node differs from the configuration on record.";
+        "Nodes that share a journal decide by one configuration. A node whose file differs mints nothing once its grace is over, and lets nobody decide by roles that are not on record.";
+        "Ask another node, or try again later; for operators, `carnet nodes` names the settings, and `carnet config apply` records them.";
     STORE_UNAVAILABLE = "store.unavailable", Busy;
         "A store that is needed does not answer in time.";
         "Nothing is minted or called active without the journal and the revocation index.";
         "Try again after Retry-After seconds. The proof was not spent.";
+    STORE_UNCONFIRMED = "store.unconfirmed", Busy;
+        "The store of the journal did not confirm in time whether this is on record.";
+        "Nothing is released that is not known to be on record; a token that was recorded all the same never leaves.";
+        "Exchange again with a fresh proof, since this one may be spent. Send a change again with the same Idempotency-Key; without a key, look at the journal first.";
     TOKEN_FOREIGN = "token.foreign", Proof;
         "The token is not one that this caller may ask about.";
         "An integration sees its own tokens, an API those of its audience.";

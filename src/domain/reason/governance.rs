@@ -57,6 +57,10 @@ super::kind::reasons! {
         "A request with this Idempotency-Key changed something before, and its answer is not there to be repeated.";
         "Nothing is done twice for one key. The node or the store failed before there was an answer, or an erasure or newer answers to the same person took it since.";
         "See what it did, by the request id in errors: GET /v1/journal?requestId=ID. Use a new key for what is left to do.";
+    IDEMPOTENCY_BEGUN = "idempotency.begun", Conflict;
+        "Another node is at work on a request with this Idempotency-Key.";
+        "Of the nodes that get one request one does it, and the others have nothing to answer until it is done.";
+        "Send the same request again with the same Idempotency-Key after Retry-After seconds: it gets the answer of the one.";
     IDEMPOTENCY_MANY = "request.too-many-at-once", Quota;
         "Too many requests with an Idempotency-Key are under way.";
         "Such a request is done to its end even if its sender goes away, so a person has 32 of them at a time, and all people 256.";

@@ -7,6 +7,7 @@ pub mod binding_index;
 pub mod claim_index;
 pub mod conditions;
 pub mod date;
+pub mod differing;
 pub mod environment;
 pub mod evidence;
 pub mod framework;

@@ -91,7 +91,6 @@ impl Exceptions {
     }
 
     /// What is known of all of them, for the facts of a state.
-    #[cfg(test)]
     pub fn facts(&self) -> serde_json::Value {
         let Some(known) = &self.0 else { return serde_json::Value::Null };
         let asked = known.asked.iter().map(|(id, one)| (id, (&one.approval, &one.by, &one.evidence)));

@@ -8,18 +8,19 @@ use crate::domain::log::journal::JournalChange;
 impl State {
     pub(super) fn apply_journal(&mut self, entry: Entered<'_>, change: &JournalChange) -> Effects {
         match change {
-            JournalChange::Opened { origin, dev } => {
-                self.epoch = 1;
+            JournalChange::Opened { origin, dev, format } => {
+                self.format = *format;
+                (self.epoch, self.epoch_began) = (1, entry.index);
                 self.origin.clone_from(origin);
                 self.dev = *dev;
                 Effects::judged()
             }
-            JournalChange::Reopened { epoch, mints_from, corrects } => {
+            JournalChange::Reopened { epoch, mints_from, corrects, again: _, forgotten: _ } => {
                 self.corrections.extend(corrects.map(|_| (entry.index, entry.at)));
                 if corrects.is_some() {
                     self.dates.correct(entry.at);
                 }
-                self.epoch = *epoch;
+                (self.epoch, self.epoch_began) = (*epoch, entry.index);
                 // The way back of an operator who gives up a move.
                 self.moved = None;
                 self.mints_from = *mints_from;
@@ -31,6 +32,10 @@ impl State {
                 let elevations =
                     elevations.map(|(environment, elevation)| RevocationTarget::Elevation { environment, elevation });
                 Effects::judged().revoking(keys.chain(authorities).chain(elevations))
+            }
+            JournalChange::FormatRaised { to } => {
+                self.format = self.format.max(*to);
+                Effects::unjudged()
             }
             JournalChange::CheckpointKeySucceeded { .. } => {
                 self.checkpoint_keys += 1;

@@ -10,7 +10,11 @@ impl State {
     pub(super) fn apply_key(&mut self, entry: Entered<'_>, change: &KeyChange) -> Effects {
         match change {
             KeyChange::Created(key) => {
-                self.keys.add(key.clone(), entry.at);
+                self.keys.add(key.clone(), (entry.index, entry.at));
+                Effects::judged()
+            }
+            KeyChange::Activated { environment, kid } => {
+                self.keys.activate(environment, kid, entry.at);
                 Effects::judged()
             }
             KeyChange::Tainted { environment, kid, .. } => {

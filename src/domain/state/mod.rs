@@ -69,6 +69,7 @@ mod environments;
 pub mod erasures;
 pub mod exception;
 pub mod exceptions;
+pub mod facts;
 mod granted;
 pub mod guardrail;
 mod guardrails;
@@ -129,6 +130,8 @@ pub struct State {
     pub generation: u64,
     /// The epoch of the journal; a later one after each `reopen`.
     pub epoch: u64,
+    /// The entry that began it.
+    pub epoch_began: u64,
     /// Made by `carnet dev`.
     pub dev: bool,
     /// Name of the log.
@@ -137,6 +140,8 @@ pub struct State {
     pub mints_from: Timestamp,
     /// The database that the journal has left for. Nothing is minted or recorded until it has arrived.
     pub moved: Option<String>,
+    /// The newest format that its entries have.
+    pub format: u32,
     /// Entries that took the log's time back, with the time that they have.
     pub corrections: Vec<(u64, Timestamp)>,
     /// The entries that lie outside of the database.

@@ -30,4 +30,5 @@ pub mod text;
 mod token_id;
 pub mod window;
 pub mod yaml;
+pub mod zero;
 pub mod zone;

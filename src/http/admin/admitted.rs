@@ -11,7 +11,7 @@ use crate::domain::people::actor::{Authorized, Forbidden, Permission, Role, Staf
 use crate::domain::reason;
 use crate::domain::value::names::RequestId;
 use crate::http::authorization::Authorization;
-use crate::http::console::session::Visitor;
+use crate::http::console::session::{Unread, Visitor};
 use crate::http::front::Arrival;
 use crate::journal::{ForRequest, Idempotency};
 
@@ -53,6 +53,7 @@ where
             let problem = Problem::of(forbidden_reason(forbidden)).at(&request);
             if forbidden == Forbidden::Role { problem.saying(told) } else { problem }
         })?;
+        broker.ensure_roles_recorded::<P>().map_err(|reason| Problem::of(reason).at(&request))?;
         let once = parts.extensions.get().copied();
         Ok(Self { by, request, once })
     }
@@ -74,6 +75,9 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
         let staff = visitor.staff.clone();
         return Ok(if named(&staff) { staff.as_reporter() } else { staff });
+    }
+    if parts.extensions.get::<Unread>().is_some() {
+        return Err(Problem::of(&reason::STORE_UNAVAILABLE));
     }
     let bearer = Authorization::bearer(&parts.headers).ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
     let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {

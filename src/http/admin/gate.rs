@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::admitted::staff;
+use super::at_work::AtWork;
 use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key, too_many};
 use super::problem::Problem;
 use crate::broker::Broker;
@@ -77,32 +78,54 @@ impl Gate {
         &self,
         (id, once): (&RequestId, Idempotency),
         staff: &Staff,
-        mut request: Request,
+        request: Request,
         next: Next,
     ) -> Result<Response, Problem> {
         let turn = self.turns.take(&once).await?;
         // The person waited, and their access may have been ended meanwhile.
         self.broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
-        if let Some(answered) = before(&self.broker.journal, id, &once).await? {
-            return answered.told(&self.broker).await;
-        }
-        let in_flight = self.broker.in_flight.begin().ok_or_else(too_many)?;
         let (broker, id) = (self.broker.clone(), id.clone());
-        let seen = broker.journal.view().size;
-        request.extensions_mut().insert(once);
         // The sender may go away, or be told that it takes too long. The request still runs to its end, so a repetition finds
         // its answer.
         let done = tokio::spawn(async move {
-            let response = next.run(request).await;
-            let response = keep(&broker.journal, (&id, &once, seen), response).await;
-            drop((turn, in_flight));
-            response
+            let at_work = AtWork::begin(&broker, &once).await;
+            let answered = answer(&broker, (&id, once), at_work.as_ref(), request, next).await;
+            if let Some(word) = at_work {
+                word.end().await;
+            }
+            drop(turn);
+            answered
         });
-        done.await.or_else(|fault| match fault.try_into_panic() {
+        done.await.unwrap_or_else(|fault| match fault.try_into_panic() {
             // The front turns the panic into an answer.
             Ok(panic) => std::panic::resume_unwind(panic),
             // The process ends.
             Err(_) => Err(Problem::of(&reason::STORE_UNAVAILABLE)),
         })
+    }
+}
+
+/// The answer that the request got before, or the one that it gets now. Without a word of ours another node is at work on it.
+async fn answer(
+    broker: &Broker,
+    (id, once): (&RequestId, Idempotency),
+    at_work: Option<&AtWork>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Some(answered) = before(&broker.journal, id, &once, at_work.is_none()).await? {
+        return answered.told(broker).await;
+    }
+    let Some(word) = at_work else { return Err(Problem::of(&reason::IDEMPOTENCY_BEGUN)) };
+    let _in_flight = broker.in_flight.begin().ok_or_else(too_many)?;
+    let seen = broker.journal.view().size;
+    request.extensions_mut().insert(once);
+    let work = async {
+        let response = next.run(request).await;
+        keep(&broker.journal, (id, &once, seen), response).await
+    };
+    tokio::select! {
+        response = work => Ok(response),
+        never = word.go_on() => match never {},
     }
 }

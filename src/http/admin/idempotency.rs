@@ -4,8 +4,8 @@
 //! the commit of its change on, a request is known by its key, whether or not anybody still waits for the answer (`journal`'s
 //! `answers`). So a request runs to its end even if its sender went away, and a repetition finds the answer. A refusal
 //! changed nothing, so the same key may try again; the refusal of a request that did change something is repeated like any
-//! other answer. Requests with one key take turns: the second finds the answer of the first. A request that cuts something is
-//! answered once the cut is confirmed, the first time and at each repetition ([`confirmed`]).
+//! other answer. Requests with one key take turns: the second finds the answer of the first; at another node it is told to come again (`at_work`).
+//! A request that cuts something is answered once the cut is confirmed, the first time and at each repetition ([`confirmed`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -180,11 +180,22 @@ impl Answered {
 }
 
 /// The answer to `request`, if a request with its key was begun before.
-pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) -> Result<Option<Answered>, Problem> {
-    let Some(before) = journal.before(once).await? else { return Ok(None) };
-    if before.fingerprint != once.fingerprint {
+///
+/// While another node is at work on that one, there is none yet.
+pub async fn before(
+    journal: &Journal,
+    request: &RequestId,
+    once: &Idempotency,
+    elsewhere: bool,
+) -> Result<Option<Answered>, Problem> {
+    let before = journal.before(once).await?;
+    if before.as_ref().is_some_and(|before| before.fingerprint != once.fingerprint) {
         return Err(Problem::of(&reason::IDEMPOTENCY_REUSED));
     }
+    if elsewhere && !before.as_ref().is_some_and(|before| before.finished) {
+        return Err(Problem::of(&reason::IDEMPOTENCY_BEGUN));
+    }
+    let Some(before) = before else { return Ok(None) };
     let kept = before.answer.as_ref().and_then(|answer| serde_json::from_slice::<Kept>(answer).ok());
     if let Some(answered) = kept.and_then(Kept::answered) {
         return Ok(Some(answered));
@@ -368,7 +379,7 @@ mod tests {
         act: impl Future<Output = Response>,
     ) -> Response {
         let _turn = turns.take(once).await.expect("not too many");
-        match before(journal, request, once).await {
+        match before(journal, request, once, false).await {
             Ok(Some(answered)) => answered.response,
             Ok(None) => {
                 let seen = journal.view().size;
@@ -443,7 +454,7 @@ mod tests {
                 change(&journal, (&first, &key), StatusCode::OK).await;
             }
             let again = id("r-again");
-            let answered = before(&journal, &again, &key).await.expect("reads").expect("it was begun");
+            let answered = before(&journal, &again, &key, false).await.expect("reads").expect("it was begun");
             assert_eq!(answered.after, journal.view().seen.map(Unconfirmed::at), "it may have cut something");
             let response = once(&turns, &journal, (&again, &key), async { unreachable!("it was done") }).await;
             assert_eq!(response.status(), StatusCode::CONFLICT);

@@ -20,7 +20,9 @@ mod admitted;
 mod answer;
 mod approvals;
 pub mod asked;
+mod at_work;
 mod certificates;
+mod configuration;
 mod describe;
 mod directory;
 mod document;
@@ -29,6 +31,7 @@ mod elevations;
 mod environments;
 mod evidence;
 mod exceptions;
+mod formats;
 mod gate;
 mod guardrails;
 mod idempotency;
@@ -78,6 +81,7 @@ fn table() -> Vec<Route> {
         activity::routes(),
         approvals::routes(),
         certificates::routes(),
+        configuration::routes(),
         directory::routes(),
         drift::routes(),
         elevations::routes(),
@@ -85,6 +89,7 @@ fn table() -> Vec<Route> {
         evidence::routes(),
         exceptions::routes(),
         offboardings::routes(),
+        formats::routes(),
         guardrails::routes(),
         issuers::routes(),
         journal::routes(),

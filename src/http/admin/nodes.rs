@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::domain::people::actor::Read;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::NodeId;
-use crate::journal::KnownNode;
+use crate::journal::{KnownNode, split_of};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -37,6 +37,12 @@ struct Node {
     lease_left: Option<u64>,
     /// How far its clock is ahead of the database's, in seconds.
     clock_ahead: i64,
+    /// The newest format of entries that it reads.
+    format: u32,
+    /// Why it is not ready, where that is for a reason of its own: settings of its file that differ from those on record, or a state of the
+    /// journal that other nodes fold otherwise.
+    #[schema(required)]
+    unready: Option<String>,
     /// Whether it runs the tasks of which there may be one: webhooks, mail, entries of time.
     runs_single_tasks: bool,
 }
@@ -55,11 +61,12 @@ enum NodeState {
 async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<()>) -> Result<Listed<Node>, Problem> {
     let nodes = broker.journal.nodes().await?;
     let all = nodes.iter().map(|node| (node.id.to_string(), node));
-    Ok(page.part(all).map(show))
+    Ok(page.part(all).map(|node| show(node, &nodes)))
 }
 
-fn show(node: &KnownNode) -> Node {
-    let KnownNode { id, instance, version, size, ahead, left, runs } = node;
+fn show(node: &KnownNode, all: &[KnownNode]) -> Node {
+    let split = split_of(node, all).map(|split| split.to_string());
+    let KnownNode { id, instance, version, size, ahead, unready, format, folded: _, left, gone: _, runs } = node;
     Node {
         id: id.clone(),
         version: Digest::of(instance.as_bytes()),
@@ -68,6 +75,14 @@ fn show(node: &KnownNode) -> Node {
         size: *size,
         lease_left: *left,
         clock_ahead: *ahead,
+        format: *format,
+        // What a node that is gone told is over.
+        unready: unready
+            .clone()
+            .filter(|_| left.is_some())
+            .into_iter()
+            .chain(split)
+            .reduce(|told, split| format!("{told}; {split}")),
         runs_single_tasks: *runs,
     }
 }

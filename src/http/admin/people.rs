@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::answer::NoContent;
+use super::answer::{NoContent, Written};
+use super::idempotency::confirmed;
 use super::input::Sent;
 use super::problem::Problem;
 use super::route::{Route, get, post};
@@ -68,13 +70,13 @@ async fn cut(
     by: Admitted<Contain>,
     Path(id): Path<String>,
     Sent(why): Sent<Why>,
-) -> Result<NoContent, Problem> {
+) -> Result<Written<NoContent>, Problem> {
     // Only people of the staff issuer have access that could end, and the id is the value of their person claim. An id that
     // no token can have is a typing error, and must not look like a cut.
     if id.is_empty() || id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::of(&reason::NOT_FOUND));
     }
     let person = Person { iss: by.by.staff().person.iss.clone(), id: id.into(), name: None };
-    broker.cut_staff(&by.by, person, &why.reason, by.made_for()).await?;
-    Ok(NoContent)
+    let cut = broker.cut_staff(&by.by, person, &why.reason, by.made_for()).await?;
+    Ok(Written::as_is(confirmed(&broker, &by.request, cut, NoContent.into_response()).await))
 }

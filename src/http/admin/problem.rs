@@ -41,7 +41,8 @@ impl Problem {
             faults: Vec::new(),
             request: None,
             status: None,
-            retry_after: None,
+            // Whoever does it needs no longer, as a rule.
+            retry_after: (reason == &crate::domain::reason::IDEMPOTENCY_BEGUN).then_some(Seconds(1)),
             detail: None,
             called: None,
             refuses: None,
@@ -118,7 +119,7 @@ impl Problem {
 
     /// Adds the time after which to try again.
     pub fn after(mut self, seconds: Option<Seconds>) -> Self {
-        self.retry_after = seconds;
+        self.retry_after = seconds.or(self.retry_after);
         self
     }
 

@@ -20,7 +20,7 @@ use crate::broker::Broker;
 use crate::broker::effect::{Effect, Span, Turn, Turned};
 use crate::broker::plan::{Item, Plan};
 use crate::broker::registry;
-use crate::broker::told::Numbers;
+use crate::broker::replayed::Numbers;
 use crate::broker::view::record::{DifferenceView, place};
 use crate::domain::people::actor::{Role, Submit};
 use crate::domain::reason;

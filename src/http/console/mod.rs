@@ -12,10 +12,11 @@
 //! - **At which address.** Pages, cookies and passkeys belong to the host of `admin_url`; a request to another name is
 //!   redirected there.
 //!
-//! Each node has its own sessions: if several nodes share one address, the proxy must keep a browser at one of them.
+//! Sessions and what was begun lie where all nodes see them, so a browser may go from node to node.
 
 mod approvals;
 mod begun;
+mod bound;
 pub mod briefing;
 mod decision;
 pub mod dossier;
@@ -36,6 +37,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
 use self::place::QUEUE;
+use self::session::Unread;
 use super::admin::Problem;
 use super::cached::{self, Kept};
 use super::front::{ErrorShape, Fault, host_matches, host_of};
@@ -112,14 +114,20 @@ async fn recognise(State(console): State<Arc<Console>>, mut request: Request, ne
         }
     }
     // A bearer token proves itself, and no browser sends one by itself.
-    if !request.headers().contains_key(header::AUTHORIZATION)
-        && let Some(visitor) = console.visitor(request.headers())
-    {
-        if !reads && !console.is_own(request.headers()) {
-            let refused = Problem::of(&reason::STAFF_OTHER_SITE);
-            return if is_page { console.told(None, &refused) } else { refused.into_response() };
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return next.run(request).await;
+    }
+    match console.visitor(request.headers()).await {
+        Ok(Some(visitor)) => {
+            if !reads && !console.is_own(request.headers()) {
+                let refused = Problem::of(&reason::STAFF_OTHER_SITE);
+                return if is_page { console.told(None, &refused) } else { refused.into_response() };
+            }
+            request.extensions_mut().insert(visitor);
         }
-        request.extensions_mut().insert(visitor);
+        Ok(None) => {}
+        // Whatever needs to know who it is refuses. Whatever does not, such as a style sheet, answers.
+        Err(_) => drop(request.extensions_mut().insert(Unread)),
     }
     next.run(request).await
 }

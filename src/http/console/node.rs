@@ -10,12 +10,13 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use super::begun::Begun;
 use super::page::{self, Frame, Message};
 use super::place::ours;
-use super::session::{Sessions, Visitor};
+use super::session::{Sessions, Unread, Visitor};
 use crate::authn::sign_in::Client;
 use crate::broker::Broker;
 use crate::domain::reason;
 use crate::http::admin::Problem;
 use crate::http::form::Form;
+use crate::revocation::Away;
 
 /// The console of a node.
 pub struct Console {
@@ -60,25 +61,35 @@ impl FromRef<Arc<Console>> for Broker {
     }
 }
 
+/// The refusal while nobody can say who is signed in: Redis is away.
+pub(super) fn away() -> Problem {
+    Problem::of(&reason::STORE_UNAVAILABLE)
+}
+
 impl FromRequestParts<Arc<Console>> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
+        if parts.extensions.get::<Unread>().is_some() {
+            return Err(console.told(None, &away()));
+        }
         parts.extensions.get::<Self>().cloned().ok_or_else(|| console.to_sign_in(parts))
     }
 }
 
 impl Console {
     /// The visitor whose session the cookie names, if it is valid and their access was not ended.
-    pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let visitor = self.sessions.find(headers, self.broker.now())?;
-        match self.broker.journal.view().state.ensure_not_cut(&visitor.staff.person) {
-            Ok(()) => Some(visitor),
-            Err(_) => {
-                self.sessions.close(headers);
-                None
-            }
+    pub(super) async fn visitor(&self, headers: &HeaderMap) -> Result<Option<Visitor>, Away> {
+        let shelf = &self.broker.shelf;
+        let found = self.sessions.find(shelf, headers, self.broker.now()).await.inspect_err(|cause| {
+            tracing::warn!(%cause, "nobody can say who is signed in");
+        })?;
+        let is_cut = |visitor: &Visitor| self.broker.journal.view().state.ensure_not_cut(&visitor.staff.person).is_err();
+        if found.as_ref().is_some_and(is_cut) {
+            self.sessions.close(shelf, headers).await?;
+            return Ok(None);
         }
+        Ok(found)
     }
 
     /// Parses a form of a page of this session; otherwise returns the page that refuses it.

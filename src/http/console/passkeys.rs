@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::node::Console;
+use super::node::{Console, away};
 use super::page::{self, Frame, Own, Shown};
 use super::session::Visitor;
 use crate::broker::passkey::Registered;
@@ -47,7 +47,8 @@ pub async fn list(State(console): State<Arc<Console>>, visitor: Visitor, by: Res
                     library.ask(own.iter().copied(), registration.confirmation).map_err(refused)?
                 };
                 let options = registration.options.clone();
-                console.sessions.begin(&visitor, Arc::new(registration));
+                let begun = console.sessions.begin(&console.broker.shelf, &visitor, registration, console.broker.now()).await;
+                begun.map_err(|_| away())?;
                 (options, confirm, "")
             }
             (Err(problem), Some(_)) => (String::new(), String::new(), problem.parts().1.what),
@@ -72,7 +73,8 @@ pub async fn register(
     let done = async |form: Form<'_>| {
         let by = by?;
         let refused = || Problem::of(&reason::PASSKEY_REFUSED);
-        let registration = console.sessions.begun(&visitor).ok_or_else(refused)?;
+        let begun = console.sessions.begun(&console.broker.shelf, &visitor, console.broker.now()).await;
+        let registration = begun.map_err(|_| away())?.ok_or_else(refused)?;
         let answer = form.get("answer").ok_or_else(refused)?;
         let label = form.get("label").map(str::trim).filter(|label| !label.is_empty() && label.chars().count() <= 60);
         let label = label.ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;

@@ -1,29 +1,32 @@
 //! Sessions of people who signed in in a browser.
 //!
-//! A session is a cookie of 128 unguessable bits; the server stores its digest alone. It ends with the person's [`SignedIn`]
-//! (`[staff] max_age`), after [`IDLE`] without a request, at a sign-out, and at a cut. A new sign-in makes a new session and
-//! ends the old one (ABUSE ).
+//! A session is a cookie of 128 unguessable bits; the server stores its digest alone, where all nodes see it (`broker::shelf`). It ends with
+//! the person's [`SignedIn`] (`[staff] max_age`), after [`IDLE`] without a request, at a sign-out, and at a cut, at every node. A new sign-in
+//! makes a new session and ends the old one (ABUSE ). While Redis is away nobody is signed in, and nothing is signed out.
 //!
 //! Over https the cookie is `__Host-`, so no sibling domain can set it. `SameSite=Lax`: a link in a mail opens the page, but
 //! another site's form can do nothing.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use axum::http::{HeaderMap, HeaderValue, header};
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use super::bound::Bound;
 use crate::authn::SignedIn;
 use crate::authn::passkey::Registration;
+use crate::broker::shelf::Shelf;
 use crate::domain::people::actor::Staff;
 use crate::domain::value::clock::{Entropy, Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
+use crate::revocation::{Away, Kind, Name, Where};
 
 /// The longest time without a request before a session ends.
 pub const IDLE: Seconds = Seconds::minutes(30);
 
-/// The most sessions at once, more than any staff needs. One more ends the one idle longest.
+/// How long a record may lie there: a little longer, since what it says decides.
+const LIES: Seconds = Seconds::minutes(31);
+
+/// The most sessions at once that a node opened, more than any staff needs. One more ends the one idle longest.
 const MOST: usize = 10_000;
 
 /// The person on a page, as of this request.
@@ -36,6 +39,10 @@ pub struct Visitor {
     key: Digest,
 }
 
+/// In place of a [`Visitor`] where a session was named and nobody can say whose it is.
+#[derive(Clone, Copy)]
+pub struct Unread;
+
 impl Visitor {
     /// True if a form's token is this session's.
     pub fn owns(&self, token: Option<&str>) -> bool {
@@ -43,85 +50,114 @@ impl Visitor {
     }
 }
 
+#[derive(Deserialize, Serialize)]
 struct Session {
     who: SignedIn,
     token: String,
     last: Timestamp,
-    registration: Option<Arc<Registration>>,
 }
 
-/// The sessions of a node.
+/// A registration of a passkey that was begun on a page of a session.
+#[derive(Deserialize, Serialize)]
+struct Begun {
+    registration: Registration,
+    since: Timestamp,
+}
+
+/// The sessions of all nodes.
 pub struct Sessions {
     cookie: Cookie,
-    all: Mutex<HashMap<Digest, Session>>,
+    bound: Bound,
 }
 
 impl Sessions {
-    /// Creates an empty store.
+    /// Creates it for a console on https, or on http alone.
     pub fn new(is_secure: bool) -> Self {
-        Self { cookie: Cookie::new("session", is_secure), all: Mutex::default() }
+        Self { cookie: Cookie::new("session", is_secure), bound: Bound::new(MOST, IDLE) }
     }
 
     /// Opens a session and returns its `Set-Cookie`.
-    pub fn open(&self, who: SignedIn, now: Timestamp, entropy: &(dyn Entropy + 'static)) -> Option<HeaderValue> {
+    pub async fn open(
+        &self,
+        shelf: &Shelf,
+        who: SignedIn,
+        now: Timestamp,
+        entropy: &(dyn Entropy + 'static),
+    ) -> Result<Option<HeaderValue>, Away> {
         let (id, token) = (entropy.identifier(), entropy.identifier());
-        let mut all = self.lock();
-        all.retain(|_, session| counts(session, now));
-        if all.len() >= MOST
-            && let Some(oldest) = all.iter().min_by_key(|(_, session)| session.last).map(|(key, _)| *key)
-        {
-            all.remove(&oldest);
+        let key = Digest::of(id.as_bytes());
+        if let Some(oldest) = self.bound.add(key, now) {
+            remove(shelf, oldest).await?;
         }
-        all.insert(Digest::of(id.as_bytes()), Session { who, token, last: now, registration: None });
-        self.cookie.set(&id)
+        shelf.put(&session(key), &Session { who, token, last: now }, (Where::Any, LIES)).await?;
+        Ok(self.cookie.set(&id))
     }
 
     /// The visitor whose session the cookie names, if it is valid at `now`.
-    pub fn find(&self, headers: &HeaderMap, now: Timestamp) -> Option<Visitor> {
-        let key = self.key(headers)?;
-        let mut all = self.lock();
-        let session = all.get_mut(&key)?;
-        let staff = session.who.at(now).filter(|_| counts(session, now));
+    pub async fn find(&self, shelf: &Shelf, headers: &HeaderMap, now: Timestamp) -> Result<Option<Visitor>, Away> {
+        let Some(key) = self.key(headers) else { return Ok(None) };
+        let Some(mut found): Option<Session> = shelf.find(&session(key)).await? else { return Ok(None) };
+        let staff = found.who.at(now).filter(|_| now.since(found.last) < IDLE);
         let Some(staff) = staff else {
-            all.remove(&key);
-            return None;
+            remove(shelf, key).await?;
+            self.bound.gone(&key);
+            return Ok(None);
         };
-        session.last = now;
-        Some(Visitor { staff, token: session.token.clone(), key })
+        if found.last < now {
+            found.last = now;
+            // A session that was ended at another node meanwhile does not come back.
+            if !shelf.put(&session(key), &found, (Where::There, LIES)).await? {
+                return Ok(None);
+            }
+            self.bound.used(&key, now);
+        }
+        Ok(Some(Visitor { staff, token: found.token, key }))
     }
 
     /// Ends the session that the cookie names; returns the `Set-Cookie` that deletes the cookie.
-    pub fn close(&self, headers: &HeaderMap) -> HeaderValue {
+    pub async fn close(&self, shelf: &Shelf, headers: &HeaderMap) -> Result<HeaderValue, Away> {
         if let Some(key) = self.key(headers) {
-            self.lock().remove(&key);
+            remove(shelf, key).await?;
+            self.bound.gone(&key);
         }
-        self.cookie.forget()
+        Ok(self.cookie.forget())
     }
 
     /// Stores the challenge of a registration until its answer comes.
-    pub fn begin(&self, visitor: &Visitor, registration: Arc<Registration>) {
-        if let Some(session) = self.lock().get_mut(&visitor.key) {
-            session.registration = Some(registration);
-        }
+    pub async fn begin(
+        &self,
+        shelf: &Shelf,
+        visitor: &Visitor,
+        registration: Registration,
+        now: Timestamp,
+    ) -> Result<(), Away> {
+        let begun = Begun { registration, since: now };
+        shelf.put(&passkey(visitor.key), &begun, (Where::Any, LIES)).await.map(drop)
     }
 
     /// Takes the registration, so that it can be answered once.
-    pub fn begun(&self, visitor: &Visitor) -> Option<Arc<Registration>> {
-        self.lock().get_mut(&visitor.key)?.registration.take()
+    pub async fn begun(&self, shelf: &Shelf, visitor: &Visitor, now: Timestamp) -> Result<Option<Registration>, Away> {
+        let begun: Option<Begun> = shelf.take_out(&passkey(visitor.key)).await?;
+        Ok(begun.filter(|begun| now.since(begun.since) < IDLE).map(|begun| begun.registration))
     }
 
     fn key(&self, headers: &HeaderMap) -> Option<Digest> {
         self.cookie.of(headers).map(|id| Digest::of(id.as_bytes()))
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Session>> {
-        // A poisoned lock is harmless: each entry is complete by itself.
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn counts(session: &Session, now: Timestamp) -> bool {
-    now.since(session.last) < IDLE && session.who.at(now).is_some()
+/// Removes a session and what was begun in it.
+async fn remove(shelf: &Shelf, key: Digest) -> Result<(), Away> {
+    shelf.remove(&session(key)).await?;
+    shelf.remove(&passkey(key)).await
+}
+
+fn session(of: Digest) -> Name {
+    Name { kind: Kind::Session, of }
+}
+
+fn passkey(of: Digest) -> Name {
+    Name { kind: Kind::Passkey, of }
 }
 
 /// A cookie of ours.

@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::begun::Pending;
-use super::node::Console;
+use super::node::{Console, away};
 use super::page::{self, Message};
 use super::place::ours;
 use super::session::Visitor;
 use crate::authn::sign_in::{Recency, Returned};
 use crate::http::form::Form;
+use crate::revocation::Away;
 
 /// `GET /console/sign-in`: redirects to the identity provider.
 ///
@@ -34,9 +35,11 @@ pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuer
             Message::plain(heading, &["Try again in a moment. Whoever holds a staff token can use the command line."]);
         return page::show(StatusCode::SERVICE_UNAVAILABLE, &message);
     };
-    let (id, url) = (entropy.identifier(), sign_in.url.clone());
+    let (id, (sign_in, url)) = (entropy.identifier(), sign_in);
     let pending = Pending { sign_in, to: ours(form.get("to")).to_owned(), since: console.broker.now() };
-    console.begun.add(&id, pending);
+    if console.begun.add(&console.broker.shelf, &id, &pending).await.is_err() {
+        return console.told(None, &away());
+    }
     let (Some(cookie), Ok(url)) = (console.begun.cookie.set(&id), HeaderValue::from_str(&url)) else {
         return failed("The identity provider's address cannot be followed.");
     };
@@ -48,7 +51,10 @@ pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, R
     let now = console.broker.now();
     let query = query.unwrap_or_default();
     let form = Form::parse(&query);
-    let (Ok(mut form), Some(client), Some(pending)) = (form, &console.client, console.begun.take(&headers, now)) else {
+    let Ok(pending) = console.begun.take(&console.broker.shelf, &headers, now).await else {
+        return console.told(None, &away());
+    };
+    let (Ok(mut form), Some(client), Some(pending)) = (form, &console.client, pending) else {
         return failed("This is no answer to a sign-in that was begun in this browser within ten minutes.");
     };
     let mut take = |name: &str| form.take(name);
@@ -75,8 +81,13 @@ pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, R
             Message::plain("You have no role here", &["Your sign-in is good, and none of your groups makes you one of ours."]);
         return page::show(StatusCode::FORBIDDEN, &message);
     }
-    let forget = console.sessions.close(&headers);
-    let cookie = console.sessions.open(who, now, console.broker.entropy.as_ref()).unwrap_or(forget);
+    let shelf = &console.broker.shelf;
+    let opened = async {
+        let forget = console.sessions.close(shelf, &headers).await?;
+        let cookie = console.sessions.open(shelf, who, now, console.broker.entropy.as_ref()).await?;
+        Ok::<_, Away>(cookie.unwrap_or(forget))
+    };
+    let Ok(cookie) = opened.await else { return console.told(None, &away()) };
     let mut response = Redirect::to(&pending.to).into_response();
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response.headers_mut().append(header::SET_COOKIE, console.begun.cookie.forget());
@@ -93,7 +104,9 @@ pub async fn end(
     if let Err(refused) = console.form(&visitor, &headers, &body) {
         return refused;
     }
-    let cookie = console.sessions.close(&headers);
+    let Ok(cookie) = console.sessions.close(&console.broker.shelf, &headers).await else {
+        return console.told(Some(&visitor), &away());
+    };
     let mut message = Message::plain("You are signed out", &["At the identity provider you may still be signed in."]);
     message.sign_in = Some("/console/sign-in");
     let mut response = page::show(StatusCode::OK, &message);

@@ -7,6 +7,7 @@
 mod address;
 mod body;
 mod certificate;
+mod doorway;
 mod fault;
 mod host;
 mod ids;
@@ -32,6 +33,7 @@ use tower::{Service, ServiceExt as _};
 pub use address::PeerAddress;
 pub use body::BodyLimits;
 pub use certificate::{PeerCertificate, Unreadable, client_cert};
+pub use doorway::{Doorway, Routes};
 pub use fault::{ErrorShape, Fault};
 pub use host::{Hosts, host_matches, host_of, without_port};
 pub use ids::RequestIds;

@@ -1,10 +1,15 @@
 //! Look-ups of known requests in an open journal, and the keeping of their answers.
 
+use std::time::Duration;
+
 use super::{Before, Idempotency, MOST_BYTES, Reply, Sealed};
 use crate::journal::fault::Unavailable;
 use crate::journal::handle::Journal;
 use crate::journal::sequencer::queue::Work;
 use crate::journal::store::row::KnownRequest;
+
+/// How long a request that was done waits until its answer is kept. It is kept later all the same.
+const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Journal {
     /// The request that was begun with this key, if any. `fingerprint` says whether it is the same.
@@ -30,8 +35,6 @@ impl Journal {
         let fits = |plain: &&[u8]| plain.len() < MOST_BYTES as usize;
         let answer = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
         let sealed = Sealed { once: *once, request: request.clone(), seen, done, answer };
-        let (told, kept) = tokio::sync::oneshot::channel();
-        self.queue(Work::Keep(Box::new(sealed), told)).await?;
-        kept.await.map_err(|_| Unavailable::BUSY)?
+        self.asked(KEPT_WITHIN, |told| Work::Keep(Box::new(sealed), told)).await
     }
 }

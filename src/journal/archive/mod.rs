@@ -5,25 +5,23 @@
 //! Enter through [`Journal::archive`], which somebody calls each minute, and [`Journal::page`], which reads on where entries have left.
 //! Changes and tiles stay, so the state, proofs and [`Journal::verify`] need nothing of a segment but the entries that they prove.
 //!
-//! **The order, and what a power cut leaves.** The file is written and synced; a change puts it on record with its hash; its entries
-//! leave the database, some at a time. Cut short before the change, an unused file is left. Cut short after it, the
+//! **The order, and what a power cut leaves.** The file is written and synced; a change puts it on record with its hash; another node, if
+//! there is one, reads the file back ([`leaving`]); its entries leave the database, some at a time. Cut short before the change, an unused file is left. Cut short after it, the
 //! entries that are still there leave at the next call, once the file was found whole again: what a restored backup lacks, it keeps.
 //!
 //! **What is refused.** A bundle that does not lead to the head's root by way of its tile is neither sealed nor told out of a file: somebody
 //! else wrote it, or its tile. A file that is missing or damaged is told as a failure, never as an entry that is not there.
 //!
-//! Deliberately not here: the form of the files ([`segment`]), and the consumed proofs, which go once their time is over.
+//! Deliberately not here: the form of the files ([`segment`]), when entries leave ([`leaving`]), and the consumed proofs, which go once their time is over.
 
+pub mod fault;
+mod leaving;
 pub mod segment;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use super::fault::Unavailable;
 use super::handle::{Journal, Proposal};
-use super::sequencer::queue::Work;
 use super::store::query::{COUNTED, Query, StoredEntry};
 use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::tree::tiles::{Tile, WIDTH};
@@ -34,37 +32,18 @@ use crate::domain::people::actor::Actor;
 use crate::domain::state::about::About;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
-use segment::{Bundles, SegmentFault};
+use fault::ArchiveFault;
+use segment::{Bundles, blocking};
 
 /// The time after which a segment is sealed that is not full.
 ///
 /// It runs from when the first entry is due. A quiet broker seals once a day, and a busy one whenever a segment is full.
 const PATIENCE: Seconds = Seconds::days(1);
 
-/// Entries that leave with one statement, between the commits of others.
-const STEP: u64 = 256;
-
-/// How long others have the store to themselves between two of them.
-const PAUSE: Duration = Duration::from_millis(5);
-
 /// Bundles that one page looks through: matching entries may be rare.
 const BUNDLES: usize = 64;
 
 const BUNDLE: u64 = WIDTH as u64;
-
-/// Why nothing was sealed, or nothing left.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveFault {
-    /// An entry is not the one that the tree was made of, or is missing.
-    #[error("entry {0} is not the one that the tree was made of: it is not sealed, and `carnet journal verify` says more")]
-    Foreign(u64),
-    /// A file.
-    #[error(transparent)]
-    Segment(#[from] SegmentFault),
-    /// The journal.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
 
 /// A page of entries.
 #[derive(Clone, Debug)]
@@ -80,7 +59,8 @@ pub struct Page {
 impl Journal {
     /// Seals the next entries older than `retention`, if they are enough for a segment.
     ///
-    /// Sealed entries leave the database. Returns the new segment; there may be more to seal.
+    /// Sealed entries leave the database, at once or with a later call: once another node has read their file back. Returns the new segment;
+    /// there may be more to seal, and nothing more is while one awaits that.
     ///
     /// # Errors
     /// A reason to leave entries where they are. Nothing is lost, and the next call goes on.
@@ -98,8 +78,11 @@ impl Journal {
             // Another process was first.
             return Ok(None);
         }
-        self.leave().await?;
-        Ok(Some(segment))
+        match self.leave().await {
+            // It is on record only now, so no other node can have read it.
+            Ok(()) | Err(ArchiveFault::Awaited(_)) => Ok(Some(segment)),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The entries to seal now.
@@ -127,7 +110,7 @@ impl Journal {
             self.ensure_ours(from, &bodies).await?;
             bundles = blocking(move || bundles.push(bodies.iter().map(Vec::as_slice)).map(|()| bundles))
                 .await?
-                .map_err(|cause| SegmentFault { path: self.shelf().directory().to_owned(), cause })?;
+                .map_err(|cause| self.shelf().fault(cause))?;
         }
         Ok(bundles)
     }
@@ -151,24 +134,6 @@ impl Journal {
             Some(leaf) if verify_inclusion(*leaf, first, (head.size, head.root), &path) => Ok(()),
             _ => Err(ArchiveFault::Foreign(first)),
         }
-    }
-
-    /// Lets leave what was sealed and is still in the database.
-    async fn leave(&self) -> Result<(), ArchiveFault> {
-        let archive = self.view().state.archive.clone();
-        let mut from = self.reader().first_that_may_leave(archive.until()).await.map_err(Unavailable::from)?;
-        while let Some(segment) = from.and_then(|from| archive.holding(from)).cloned() {
-            let (shelf, checked) = (self.shelf().clone(), segment.clone());
-            blocking(move || shelf.check(&checked)).await??;
-            for step in (segment.first..segment.until).step_by(usize::try_from(STEP).unwrap_or(usize::MAX)) {
-                let (answer, left) = oneshot::channel();
-                self.queue(Work::Leave { from: step, until: segment.until.min(step + STEP), answer }).await?;
-                left.await.map_err(|_| Unavailable::BUSY)??;
-                tokio::time::sleep(PAUSE).await;
-            }
-            from = Some(segment.until);
-        }
-        Ok(())
     }
 
     /// The exact bytes of one entry, in the database or in its segment.
@@ -385,9 +350,4 @@ fn parts(query: &Query) -> Option<Vec<Query>> {
             Some(vec![changes, of("refused"), of("refusals"), of(ISSUED)])
         }
     }
-}
-
-/// Reads and writes files on a thread for blocking work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Unavailable::BUSY)
 }

@@ -4,28 +4,38 @@ use std::collections::HashMap;
 
 use super::chain::Chain;
 use super::fault::VerifyFault;
-use super::walk::Walked;
+use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::text::TextDigest;
+use crate::journal::fault::StoreFault;
 use crate::journal::key::kek::{Kek, SealedBlob};
+use crate::journal::load;
+use crate::journal::store::batch::MacKey;
 use crate::journal::store::head::Head;
-use crate::journal::store::row::{LastUse, SpentRow, StoredText};
+use crate::journal::store::reader::Reader;
+use crate::journal::store::row::{LastUse, LastUses, Outside, SpentRow, StoredText};
 use crate::journal::store::snapshot::Snapshot;
-use crate::journal::tree::tiles::WIDTH;
+
+/// How often the keyring is read at most while changes come.
+const READS: u32 = 8;
 
 /// Checks all of them.
 pub async fn check(
     snapshot: &mut dyn Snapshot,
-    kek: &Kek,
+    reader: &Reader,
+    (kek, key): (&Kek, &MacKey),
     chain: &Chain,
-    Walked { head, rows }: &Walked,
+    head: &Head,
 ) -> Result<(), VerifyFault> {
-    counts(snapshot, head.size, *rows).await?;
+    outside(snapshot).await?;
     spent(snapshot, chain, head).await?;
     used(snapshot, chain).await?;
     texts(snapshot, chain).await?;
-    keyring(snapshot, kek, chain).await
+    match snapshot.keyring().await? {
+        Some(blobs) => keyring(blobs, kek, &chain.state),
+        None => later_keyring(reader, (kek, key), chain).await,
+    }
 }
 
 fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
@@ -33,33 +43,21 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
 }
 
 /// Refuses rows outside of the log: before it, behind it, or of no level of its tree.
-///
-/// `seen`: the entries of the database that the walk saw.
-async fn counts(snapshot: &mut dyn Snapshot, size: u64, seen: u64) -> Result<(), VerifyFault> {
-    let counts = snapshot.counts(size).await?;
-    let mut full = 0;
-    let mut below = size / u64::from(WIDTH);
-    while below > 0 {
-        full += below;
-        below /= u64::from(WIDTH);
-    }
-    if counts.entries != seen {
+async fn outside(snapshot: &mut dyn Snapshot) -> Result<(), VerifyFault> {
+    let Outside { entries, batches, tiles } = snapshot.outside().await?;
+    if entries > 0 {
         return Err(VerifyFault::entry(0, "there are rows before the first entry"));
     }
-    if counts.batches_outside > 0 {
+    if batches > 0 {
         return Err(beside("batches")("there are batches without entries".to_owned()));
     }
-    if counts.tiles == full { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
+    if tiles == 0 { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
 }
 
 /// Every proof that paid and is to be remembered is in one of the two tables, and nothing else.
 pub async fn spent(snapshot: &mut dyn Snapshot, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
-    let mut wanted: HashMap<Digest, u64> = HashMap::new();
-    for (proof, (until, index)) in &chain.paid {
-        if *until >= head.time {
-            wanted.insert(*proof, *index);
-        }
-    }
+    let mut wanted: HashMap<Digest, (Timestamp, u64)> = HashMap::new();
+    wanted.extend(chain.paid.iter().filter(|(_, (until, _))| *until >= head.time).map(|(proof, paid)| (*proof, *paid)));
     let mut place = None;
     loop {
         let page = snapshot.spent(place).await?;
@@ -69,10 +67,11 @@ pub async fn spent(snapshot: &mut dyn Snapshot, chain: &Chain, head: &Head) -> R
         }
         place = page.next;
         if place.is_none() {
+            wanted.retain(|_, (until, _)| *until >= page.forgotten_before);
             break;
         }
     }
-    match wanted.into_values().min() {
+    match wanted.into_values().map(|(_, index)| index).min() {
         None => Ok(()),
         Some(index) => Err(VerifyFault::entry(index, "its proof is not among the spent ones: it could pay once more")),
     }
@@ -90,13 +89,17 @@ fn paid(SpentRow { table, proof, until }: &SpentRow, chain: &Chain, head: &Head)
     }
 }
 
-/// The last use of each client is the one that the entries have.
+/// The last use of each client is the one that the entries have. One that is newer than they are is left to the sums.
 pub async fn used(snapshot: &mut dyn Snapshot, chain: &Chain) -> Result<(), VerifyFault> {
     let mut wanted: HashMap<&str, (u64, Timestamp)> = chain.used.iter().map(|(subject, last)| (&**subject, *last)).collect();
-    for LastUse { subject, index, time } in snapshot.last_uses().await? {
+    let LastUses { at_head, since } = snapshot.last_uses().await?;
+    for LastUse { subject, index, time } in at_head {
         if wanted.remove(&*subject) != Some((index, time)) {
             return Err(beside("last_use")(format!("the row of {subject} is not its last token")));
         }
+    }
+    for subject in &since {
+        wanted.remove(&**subject);
     }
     match wanted.into_values().min() {
         None => Ok(()),
@@ -123,13 +126,28 @@ async fn texts(snapshot: &mut dyn Snapshot, chain: &Chain) -> Result<(), VerifyF
     }
 }
 
+/// Proves the keyring of a later head, by the changes that came since, each proved as a start proves it.
+async fn later_keyring(reader: &Reader, (kek, key): (&Kek, &MacKey), chain: &Chain) -> Result<(), VerifyFault> {
+    let mut folded = (chain.state.clone(), chain.last_change);
+    for _ in 0..READS {
+        let mut later = reader.snapshot().await?;
+        folded = load::fold(&mut *later, key, folded).await?;
+        let blobs = later.keyring().await?;
+        later.end_reading().await?;
+        if let Some(blobs) = blobs {
+            return keyring(blobs, kek, &folded.0);
+        }
+    }
+    Err(StoreFault::Again("keys change while they are read: read the journal again".into()).into())
+}
+
 /// Proves that the keyring has the sealed half of each living key, and no other.
 ///
 /// It is the one that the change of the key names, and it opens. Retired keys have none.
-async fn keyring(snapshot: &mut dyn Snapshot, kek: &Kek, chain: &Chain) -> Result<(), VerifyFault> {
+fn keyring(all: Vec<SealedBlob>, kek: &Kek, state: &State) -> Result<(), VerifyFault> {
     let fault = beside("keyring");
     let mut blobs: HashMap<Digest, SealedBlob> = HashMap::new();
-    for blob in snapshot.keyring().await? {
+    for blob in all {
         if let Err(fault) = kek.open(&blob) {
             return Err(beside("keyring")(fault.to_string()));
         }
@@ -137,7 +155,7 @@ async fn keyring(snapshot: &mut dyn Snapshot, kek: &Kek, chain: &Chain) -> Resul
             blobs.insert(blob.digest(), blob);
         }
     }
-    for key in chain.state.keys.all() {
+    for key in state.keys.all() {
         let name = format!("{}/{}", key.key.environment, key.key.kid);
         match (blobs.remove(&key.key.sealed), key.retired) {
             (Some(_), true) => return Err(fault(format!("the private half of the retired key {name} is still there"))),
@@ -145,7 +163,7 @@ async fn keyring(snapshot: &mut dyn Snapshot, kek: &Kek, chain: &Chain) -> Resul
             _ => {}
         }
     }
-    let authorities: Vec<_> = chain.state.certificates.all_authorities().map(|known| &known.authority).collect();
+    let authorities: Vec<_> = state.certificates.all_authorities().map(|known| &known.authority).collect();
     // Several issuing keys may stand under one root.
     let halves: std::collections::BTreeSet<_> = authorities.iter().flat_map(|one| [one.sealed, one.sealed_root]).collect();
     for sealed in halves {

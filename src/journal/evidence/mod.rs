@@ -4,7 +4,7 @@
 //! [`verify_export`] and [`prove_offline`] for a holder of such a copy who has nothing but the verifier key. [`Tail`] proves nothing: it
 //! reads on where a reader left off.
 //!
-//! Everything is read, in one snapshot, and the first thing that does not hold ends it with its place. A database is proved by
+//! Everything is read up to one head, and the first thing that does not hold ends it with its place. A database is proved by
 //! the MAC of every batch, an export by the signature of its checkpoint; both by the tree made again from the entries' bytes.
 //! Entries that were cut off at the end show only against a checkpoint that was kept elsewhere: without one, [`Report::kept`] is none.
 //! An export is signed only after all of the journal was found to hold, so an attacker who can write SQL gets no signature.
@@ -37,6 +37,7 @@ use super::archive::segment::Shelf;
 use super::fault::OpenFault;
 use super::handle::Journal;
 use super::key::anchor::Anchor;
+use super::key::data_key::DataKeys;
 use super::key::kek::Kek;
 use super::key::signers::Signers;
 use super::place;
@@ -70,7 +71,7 @@ pub async fn verify_database(
 /// `dir` must be missing or empty. The copy has `checkpoint`, `tile/…` and `entries.ndjson`, without keys and without the texts of people. The copy appears whole or not at all.
 pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
-    let report = source.export(kek, dir).await;
+    let report = source.export(kek, dir, SILENT).await;
     source.reader.close().await?;
     report
 }
@@ -79,7 +80,7 @@ pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report
 ///
 /// Its private half lies sealed in the keyring.
 pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey, OpenFault> {
-    let (reader, _) = place::read(settings).await?;
+    let (reader, _) = place::read(settings, &DataKeys::of(kek)).await?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await;
     reader.close().await?;
     Ok(signers?.verifier().clone())
@@ -87,15 +88,15 @@ pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey,
 
 /// Whether `key` verifies checkpoints of the configured journal, or came before the key that does.
 pub async fn leads_to_verifier_key(settings: &Settings, kek: &Kek, key: &VerifierKey) -> Result<bool, OpenFault> {
-    let (reader, _) = place::read(settings).await?;
+    let (reader, _) = place::read(settings, &DataKeys::of(kek)).await?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await;
     reader.close().await?;
     Ok(signers?.lineage().reaches(key))
 }
 
 /// The changes of the configured journal, in order. Prove the journal first.
-pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFault> {
-    let (reader, _) = place::read(settings).await?;
+pub async fn changes(settings: &Settings, kek: &Kek) -> Result<Vec<ChangeEntry>, VerifyFault> {
+    let (reader, _) = place::read(settings, &DataKeys::of(kek)).await?;
     let mut all: Vec<ChangeEntry> = Vec::new();
     loop {
         let from = all.last().map_or(0, |entry| entry.index + 1);
@@ -130,10 +131,10 @@ pub(super) async fn spent_since(
 /// It is for a journal that keeps no sums over its side tables yet, and reads in the caller's snapshot.
 pub(super) async fn proves_beside((snapshot, shelf): (&mut dyn Snapshot, &Shelf), key: &MacKey) -> Result<Head, VerifyFault> {
     let mut chain = Chain::default();
-    let walked = walk::walk((&mut *snapshot, shelf), key, &mut chain, None, SILENT).await?;
-    beside::spent(snapshot, &chain, &walked.head).await?;
+    let head = walk::walk((&mut *snapshot, shelf), key, &mut chain, None, SILENT).await?;
+    beside::spent(snapshot, &chain, &head).await?;
     beside::used(snapshot, &chain).await?;
-    Ok(walked.head)
+    Ok(head)
 }
 
 impl Journal {
@@ -144,7 +145,13 @@ impl Journal {
 
     /// As [`export()`], of an open journal.
     pub async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
-        self.source(kek).await?.export(kek, dir).await
+        self.source(kek).await?.export(kek, dir, SILENT).await
+    }
+
+    /// As [`Self::export`], and tells how far it is.
+    #[cfg(test)]
+    pub(super) async fn export_told(&self, kek: &Kek, dir: &Path, progress: Progress<'_>) -> Result<Report, VerifyFault> {
+        self.source(kek).await?.export(kek, dir, progress).await
     }
 
     async fn source(&self, kek: &Kek) -> Result<Source, VerifyFault> {
@@ -167,7 +174,7 @@ struct Source {
 
 impl Source {
     async fn of(settings: &Settings, kek: &Kek) -> Result<Self, VerifyFault> {
-        let (reader, shelf) = place::read(settings).await?;
+        let (reader, shelf) = place::read(settings, &DataKeys::of(kek)).await?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         Ok(Self { reader, shelf, signers, anchor: settings.anchor.clone().map(Anchor::at) })
     }
@@ -192,10 +199,10 @@ impl Source {
 
         let mut snapshot = self.reader.snapshot().await?;
         let key = MacKey::of(kek);
-        let walked = walk::walk((&mut *snapshot, &self.shelf), &key, &mut chain, out, progress).await?;
-        beside::check(&mut *snapshot, kek, &chain, &walked).await?;
+        let head = walk::walk((&mut *snapshot, &self.shelf), &key, &mut chain, out, progress).await?;
+        beside::check(&mut *snapshot, &self.reader, (kek, &key), &chain, &head).await?;
         // Without sums the entries have shown all that a start asks for.
-        let _summed = snapshot.check_sums(&key.sums, &walked.head, Checked::All).await?;
+        let _summed = snapshot.check_sums(&key.sums, &head, Checked::All).await?;
         snapshot.end_reading().await?;
 
         let report = chain.finish(kept.map(|kept| kept.size), anchored.map(|anchored| anchored.size))?;
@@ -211,9 +218,9 @@ impl Source {
         }
     }
 
-    async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
+    async fn export(&self, kek: &Kek, dir: &Path, progress: Progress<'_>) -> Result<Report, VerifyFault> {
         let mut writer = Writer::beside(dir)?;
-        let report = self.prove(kek, None, Some(&mut writer), SILENT).await?;
+        let report = self.prove(kek, None, Some(&mut writer), progress).await?;
         let checkpoint = Checkpoint { origin: report.origin.clone(), size: report.size, root: report.root };
         let note =
             self.signers.sign(&checkpoint, report.newest).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;

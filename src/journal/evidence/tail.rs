@@ -2,6 +2,7 @@
 
 use super::super::archive::segment::Shelf;
 use super::super::fault::OpenFault;
+use super::super::key::data_key::DataKeys;
 use super::super::key::kek::Kek;
 use super::super::open::examine;
 use super::super::place;
@@ -26,7 +27,7 @@ impl Tail {
     /// # Errors
     /// There is no such journal, or a server would not start on it.
     pub async fn open(settings: &Settings, kek: &Kek) -> Result<Self, OpenFault> {
-        let (reader, shelf) = place::read(settings).await?;
+        let (reader, shelf) = place::read(settings, &DataKeys::of(kek)).await?;
         drop(examine(settings, kek).await?);
         Ok(Self { reader, shelf })
     }

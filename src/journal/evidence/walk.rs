@@ -1,6 +1,7 @@
 //! A walk over every entry, batch and tile of a store, from the first to the head.
 //!
-//! Entries that have left the store are read in their segments.
+//! Entries that have left the store are read in their segments. They may leave while others are read: after the change that says so, which may
+//! come after the head. Their bytes are proved as those of rows are, wherever they were found.
 //!
 //! An entry whose bytes changed is named exactly: by its leaf hash, or, where that was changed with it, by the tile that holds
 //! it. If neither tells (the newest 255 entries are in no stored tile), the MAC names the batch, and the index is its first.
@@ -18,7 +19,8 @@ use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
 use crate::domain::log::journal::JournalChange;
 use crate::domain::value::digest::Digest;
-use crate::journal::archive::segment::{SegmentFault, Shelf};
+use crate::journal::archive::segment::{SegmentFault, Shelf, blocking};
+use crate::journal::fault::StoreFault;
 use crate::journal::store::batch::{MacKey, Row};
 use crate::journal::store::head::Head;
 use crate::journal::store::row::{SearchRow, StoredBatch};
@@ -33,39 +35,40 @@ struct Open {
     has_change: bool,
 }
 
-/// The result of a walk.
-pub struct Walked {
-    /// The end of the log.
-    pub head: Head,
-    /// Entries that are in the database.
-    pub rows: u64,
-}
-
-/// Takes every entry into `chain`, and writes it to `out`.
+/// Takes every entry into `chain`, and writes it to `out`. Returns the end of the log.
 pub async fn walk(
     (snapshot, shelf): (&mut dyn Snapshot, &Shelf),
     key: &MacKey,
     chain: &mut Chain,
     mut out: Option<&mut Writer>,
     progress: Progress<'_>,
-) -> Result<Walked, VerifyFault> {
+) -> Result<Head, VerifyFault> {
     let head = load::head(snapshot).await?;
-    let archive = archive(snapshot).await?;
+    let named = segments(snapshot).await?;
+    let archive = archive(&named, head.size);
+    let mut left = self::archive(&named, u64::MAX);
     let reopened = snapshot.changes_of_kind(REOPENED).await?;
-    chain.corrections.extend(reopened.iter().filter_map(|(_, body)| correction(body.as_bytes())));
-    let mut seen = 0;
+    let reopened = reopened.iter().filter(|(index, _)| *index < head.size);
+    chain.corrections.extend(reopened.filter_map(|(_, body)| correction(body.as_bytes())));
     let mut open: Option<Open> = None;
-    loop {
+    while chain.size() < head.size {
         // A page is what one tile of level 0 spans.
         let (page, from) = (chain.size() / u64::from(WIDTH), chain.size());
+        let until = head.size.min(from + u64::from(WIDTH));
         let rows = snapshot.page(from).await?;
-        let sealed = archive.holding(from).map(|segment| sealed(shelf, segment, from)).transpose()?;
+        if left.holding(from).is_none() && !is_whole(&rows, (from, until)) {
+            left = self::archive(&segments(snapshot).await?, u64::MAX);
+        }
+        let sealed = match left.holding(from) {
+            Some(segment) => Some(sealed(shelf, segment, from).await?),
+            None => None,
+        };
         if rows.is_empty() && sealed.is_none() {
             break;
         }
         let mut batches = batches(snapshot, from).await?;
         let tile = snapshot.tile(0, page).await?;
-        for (row, sealed) in page_of(&rows, sealed.as_deref(), from) {
+        for (row, sealed) in page_of(&rows, sealed.as_deref(), (from, until)) {
             let at = chain.size();
             let fault = |what: &str| VerifyFault::entry(at, what);
             let body = body(row, sealed, at)?;
@@ -93,7 +96,6 @@ pub async fn walk(
                 None if matches!(entry, Entry::Change(_)) => return Err(fault("the change has left the database")),
                 None => {}
             }
-            seen += u64::from(row.is_some());
             for tile in full {
                 filled(snapshot, &tile).await?;
                 if let Some(out) = &mut out {
@@ -124,15 +126,20 @@ pub async fn walk(
     if let Some(out) = out {
         out.edge(&chain.tree)?;
     }
-    Ok(Walked { head, rows: seen })
+    Ok(head)
 }
 
 /// The exact bytes of the entries of the page that begins at `from`, each with its hash where it has a row.
 pub async fn bodies((snapshot, shelf): (&mut dyn Snapshot, &Shelf), from: u64) -> Result<Vec<Vec<u8>>, VerifyFault> {
-    let archive = archive(snapshot).await?;
+    let size = load::head(snapshot).await?.size;
     let rows = snapshot.page(from).await?;
-    let sealed = archive.holding(from).map(|segment| sealed(shelf, segment, from)).transpose()?;
-    let places = page_of(&rows, sealed.as_deref(), from).into_iter().zip(from..);
+    // After the rows: of an entry that they lack the change is there by now that says where it went.
+    let archive = archive(&segments(snapshot).await?, u64::MAX);
+    let sealed = match archive.holding(from) {
+        Some(segment) => Some(sealed(shelf, segment, from).await?),
+        None => None,
+    };
+    let places = page_of(&rows, sealed.as_deref(), (from, size)).into_iter().zip(from..);
     let read = places.map(|((row, sealed), at)| {
         let body = body(row, sealed, at)?;
         match row {
@@ -146,40 +153,54 @@ pub async fn bodies((snapshot, shelf): (&mut dyn Snapshot, &Shelf), from: u64) -
 /// What is said of an entry whose bytes changed.
 const HASHLESS: &str = "the entry does not have its leaf hash";
 
-/// The segments as rows name them.
-async fn archive(snapshot: &mut dyn Snapshot) -> Result<Archive, VerifyFault> {
-    let mut archive = Archive::default();
+/// The segments as rows name them, each with the change that does. Changes after the head are among them.
+async fn segments(snapshot: &mut dyn Snapshot) -> Result<Vec<(u64, Segment)>, VerifyFault> {
+    let mut segments = Vec::new();
     for (at, body) in snapshot.changes_of_kind("journal.archived").await? {
         let strange = || VerifyFault::entry(at, "the row's kind is not that of its entry");
         let Ok(Entry::Change(entry)) = Entry::parse(body.as_bytes()) else { return Err(strange()) };
-        let Change::Journal(JournalChange::Archived(segment)) = &entry.change.what else { return Err(strange()) };
-        archive.take(segment);
+        let Change::Journal(JournalChange::Archived(segment)) = entry.change.what else { return Err(strange()) };
+        segments.push((at, segment));
     }
-    Ok(archive)
+    Ok(segments)
 }
 
-/// The 256 entries from `from` on, out of their segment.
-fn sealed(shelf: &Shelf, segment: &Segment, from: u64) -> Result<Vec<Vec<u8>>, VerifyFault> {
-    let read = || {
+/// The segments that changes before the entry `until` name.
+fn archive(named: &[(u64, Segment)], until: u64) -> Archive {
+    let mut archive = Archive::default();
+    named.iter().filter(|(at, _)| *at < until).for_each(|(_, segment)| archive.take(segment));
+    archive
+}
+
+/// Whether all entries of a range are in the database.
+fn is_whole(rows: &[SearchRow], (from, until): (u64, u64)) -> bool {
+    rows.iter().map(|row| row.entry.index).eq(from..until)
+}
+
+/// The 256 entries from `from` on, out of their segment: a file, or an object that a server of a bucket may keep us waiting for.
+async fn sealed(shelf: &Shelf, segment: &Segment, from: u64) -> Result<Vec<Vec<u8>>, VerifyFault> {
+    let (shelf, segment) = (shelf.clone(), segment.clone());
+    let read = move || {
         if from == segment.first {
-            shelf.check(segment)?;
+            shelf.check(&segment)?;
         }
-        shelf.bundle(segment, from)
+        shelf.bundle(&segment, from)
     };
-    read().map_err(|fault: SegmentFault| VerifyFault::entry(from, format!("its segment cannot be read: {fault}")))
+    let read = blocking(read).await.map_err(|ended| StoreFault::Failed(ended.into()))?;
+    read.map_err(|fault: SegmentFault| VerifyFault::entry(from, format!("its segment cannot be read: {fault}")))
 }
 
 /// One entry: its row, what its segment says, or both.
 type Place<'a> = (Option<&'a SearchRow>, Option<&'a [u8]>);
 
-/// The entries of a page. Without a segment there are as many as rows; a missing row gives neither.
-fn page_of<'a>(rows: &'a [SearchRow], sealed: Option<&'a [Vec<u8>]>, from: u64) -> Vec<Place<'a>> {
+/// The entries of a page, up to `until`. Without a segment there are as many as rows; a missing row gives neither.
+fn page_of<'a>(rows: &'a [SearchRow], sealed: Option<&'a [Vec<u8>]>, (from, until): (u64, u64)) -> Vec<Place<'a>> {
     let is_at = |row: &&SearchRow, at: u64| row.entry.index == at;
     let Some(sealed) = sealed else {
-        return rows.iter().zip(from..).map(|(row, at)| (Some(row).filter(|row| is_at(row, at)), None)).collect();
+        return rows.iter().zip(from..until).map(|(row, at)| (Some(row).filter(|row| is_at(row, at)), None)).collect();
     };
     let mut rows = rows.iter().peekable();
-    sealed.iter().zip(from..).map(|(sealed, at)| (rows.next_if(|row| is_at(row, at)), Some(sealed.as_slice()))).collect()
+    sealed.iter().zip(from..until).map(|(sealed, at)| (rows.next_if(|row| is_at(row, at)), Some(sealed.as_slice()))).collect()
 }
 
 fn body<'a>(row: Option<&'a SearchRow>, sealed: Option<&'a [u8]>, at: u64) -> Result<&'a [u8], VerifyFault> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::signers::Signers;
 use crate::journal::fault::OpenFault;
 use crate::journal::file;
+use crate::journal::tail::TailFile;
 use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// The file.
@@ -40,6 +41,11 @@ impl Anchor {
     /// Forgets the note that proved a loss: the log has all entries again, or was reopened. Blocks.
     pub fn forget_lost(&self) -> io::Result<()> {
         file::remove(&self.lost())
+    }
+
+    /// The tail beside it.
+    pub fn tail(&self) -> TailFile {
+        TailFile::beside(&self.path)
     }
 
     fn lost(&self) -> PathBuf {

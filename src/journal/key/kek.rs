@@ -29,6 +29,12 @@ const SEALING: &str = "sealed blobs";
 /// The label of the key that seals kept answers.
 const ANSWERS: &str = "kept answers";
 
+/// The label of the key that seals what all nodes see and the journal does not have.
+const RECORDS: &str = "records that all nodes see";
+
+/// The label of the key that seals data keys.
+const DATA_KEYS: &str = "data keys";
+
 /// The key-encryption key. Neither printable nor serialisable; its bytes are overwritten on drop.
 pub struct Kek(Zeroizing<[u8; LENGTH]>);
 
@@ -126,7 +132,7 @@ impl Kek {
     }
 
     /// The same key for another task, which opens blobs while it runs.
-    pub(in crate::journal) fn lend(&self) -> Self {
+    pub(crate) fn lend(&self) -> Self {
         Self(self.0.clone())
     }
 
@@ -177,6 +183,16 @@ impl Kek {
         self.sealing(ANSWERS)
     }
 
+    /// The key that seals records that all nodes see.
+    pub fn of_records(&self) -> SealingKey {
+        self.sealing(RECORDS)
+    }
+
+    /// The key that seals data keys.
+    pub(in crate::journal) fn of_data_keys(&self) -> SealingKey {
+        self.sealing(DATA_KEYS)
+    }
+
     /// Derives a secret for one label by HKDF-SHA256 (RFC 5869). It tells nothing of other labels.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; LENGTH]> {
         let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"carnet/v1");
@@ -190,12 +206,17 @@ impl Kek {
     }
 
     fn sealing(&self, label: &str) -> SealingKey {
-        // Invariant: the derived key has the 32 bytes of AES-256.
-        SealingKey(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.derive(label)).expect("32 bytes are an AES-256 key")))
+        SealingKey::of(&self.derive(label))
     }
 }
 
 impl SealingKey {
+    /// Of these bytes.
+    pub(in crate::journal) fn of(bytes: &[u8; LENGTH]) -> Self {
+        // Invariant: there are the 32 bytes of AES-256.
+        Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are an AES-256 key")))
+    }
+
     /// Seals `plain` under `name`: nonce, ciphertext and tag.
     ///
     /// The nonce is random, which is safe for fewer than 2^32 of them.

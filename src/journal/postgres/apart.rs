@@ -1,7 +1,8 @@
 //! Transactions that are no batch.
+//!
+//! Each function ends the transaction that it begins, unless it fails.
 
-use super::connection::{BEGIN, COMMIT, Connection};
-use super::fault::is_again;
+use super::connection::{BEGIN, COMMIT, Connection, ROLLBACK};
 use super::side::Side;
 use super::statement::{LOCK, kept};
 use crate::journal::fault::StoreFault;
@@ -18,13 +19,13 @@ pub enum Fault {
 
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
-        if is_again(&error) { Self::Again(error.into()) } else { Self::Other(error.into()) }
+        StoreFault::from(error).into()
     }
 }
 
 impl From<StoreFault> for Fault {
     fn from(fault: StoreFault) -> Self {
-        Self::Other(fault)
+        if matches!(fault, StoreFault::Again(_)) { Self::Again(fault) } else { Self::Other(fault) }
     }
 }
 
@@ -42,6 +43,9 @@ const TRUNCATED: [&str; 2] = [
 
 /// Where people's words were. A table that is being read keeps what its readers still see.
 const SCRUB: [&str; 4] = ["VACUUM texts", "VACUUM keyring", "VACUUM answers", "VACUUM people"];
+
+/// Writes the data keys that are left into a file of their own. Readers of texts wait for it, and it does not wait long for them.
+const REWRITE: [&str; 3] = ["SET lock_timeout = '1s'", "VACUUM FULL data_keys", "RESET lock_timeout"];
 
 /// Deletes the issuance and refusal entries of a range.
 pub async fn leave(connection: &mut Connection, from: u64, until: u64) -> Result<(), Fault> {
@@ -71,7 +75,10 @@ pub async fn truncate(connection: &mut Connection, side: &mut Side) -> Result<bo
     connection.simple(BEGIN).await?;
     connection.simple(TRUNCATES).await?;
     side.know(&kept(&connection.one(LOCK, &[]).await?)?)?;
-    let Some((old, sums)) = side.emptied() else { return Ok(false) };
+    let Some((old, sums)) = side.emptied() else {
+        connection.simple(ROLLBACK).await?;
+        return Ok(false);
+    };
     connection.simple(TRUNCATE[old]).await?;
     connection.run(TRUNCATED[old], &[&sums]).await?;
     connection.simple(COMMIT).await?;
@@ -80,8 +87,8 @@ pub async fn truncate(connection: &mut Connection, side: &mut Side) -> Result<bo
 
 /// Takes deleted rows out of the tables.
 pub async fn scrub(connection: &mut Connection) -> Result<(), Fault> {
-    for table in SCRUB {
-        connection.simple(table).await?;
+    for statement in REWRITE.into_iter().chain(SCRUB) {
+        connection.simple(statement).await?;
     }
     Ok(())
 }

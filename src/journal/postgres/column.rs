@@ -31,6 +31,16 @@ pub fn subjects(clients: &Clients) -> (String, String) {
     (least, beyond.replace('\0', "\u{1}"))
 }
 
+/// The smallest key of bytes that is greater.
+pub fn next_bytes(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// The smallest text that is greater: no text has a zero byte here.
+pub fn next_text(text: &str) -> String {
+    format!("{text}\u{1}")
+}
+
 /// Columns first, size after, prior root, root, prior change, MAC, from `at` on.
 pub fn batch(row: &Row, at: usize) -> Result<StoredBatch, StoreFault> {
     Ok(StoredBatch {

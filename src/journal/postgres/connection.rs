@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, NoTls, Row, Socket, Statement};
+use tokio_postgres::{CancelToken, Client, Error, NoTls, Row, Socket, Statement};
 
 use super::address::{LONGEST, PostgresAddress};
 use super::fault::silent;
+use super::tls::VerifyFull;
 use crate::journal::fault::StoreFault;
 
 /// What is bound to a statement.
@@ -20,7 +21,12 @@ pub type Bound<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; \
      SET LOCAL idle_in_transaction_session_timeout = '1s'";
 
+/// Changes nothing, and its commit waits for the standbys as every commit does: the server writes a lock of a row into its log. Several
+/// connections hold this lock at the same time.
+const TOUCH: &str = "SELECT version FROM meta FOR KEY SHARE";
+
 pub const COMMIT: &str = "COMMIT";
+pub const ROLLBACK: &str = "ROLLBACK";
 
 /// A connection.
 pub struct Connection {
@@ -36,6 +42,26 @@ impl Connection {
             None => connected(address, NoTls).await?,
         };
         Ok(Self { client, kept: HashMap::new() })
+    }
+
+    /// Connects to the host that takes writes, once its standbys have all that is read there.
+    pub async fn confirmed(address: &PostgresAddress) -> Result<Self, StoreFault> {
+        let connection = Self::to(address).await?;
+        connection.confirm(address).await?;
+        Ok(connection)
+    }
+
+    /// Waits until the standbys have all that was committed before this connection was made.
+    ///
+    /// A server that comes back after a crash shows commits that no standby has confirmed, and a failover takes them away again. A node that
+    /// had read one would find that the log does not go on where it was. A commit of our own that is confirmed comes after all of them, and
+    /// the server shows nobody a later commit before its standbys have confirmed it.
+    pub async fn confirm(&self, address: &PostgresAddress) -> Result<(), StoreFault> {
+        let statements = [BEGIN, TOUCH, COMMIT].join("; ");
+        let mut unanswered = Unanswered(Some((self.client.cancel_token(), address.tls().cloned())));
+        let answer = in_time(self.client.batch_execute(&statements)).await?;
+        unanswered.0 = None;
+        Ok(answer?)
     }
 
     /// The statement, prepared once for each connection.
@@ -75,6 +101,28 @@ impl Connection {
     /// Runs statements without values.
     pub async fn simple(&mut self, text: &'static str) -> Result<(), Error> {
         self.client.batch_execute(text).await
+    }
+}
+
+/// A wait for standbys that the server ends once nobody waits for its answer: without that it keeps the process of a client that has left until a
+/// standby is back, and takes no more clients in the end.
+///
+/// Only for [`TOUCH`], which changes nothing: a server that is told to end such a wait shows the commit as if it were confirmed.
+struct Unanswered(Option<(CancelToken, Option<VerifyFull>)>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let Some((waiting, tls)) = self.0.take() else { return };
+        tokio::spawn(async move {
+            let ended = in_time(async {
+                match tls {
+                    Some(tls) => waiting.cancel_query(tls).await,
+                    None => waiting.cancel_query(NoTls).await,
+                }
+            });
+            // A server that is not there keeps nothing.
+            let _away = ended.await;
+        });
     }
 }
 

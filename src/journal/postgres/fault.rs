@@ -35,6 +35,9 @@ impl From<tokio_postgres::Error> for StoreFault {
             return if is_unreached(&error) { Self::Away(kept) } else { Self::Failed(kept) };
         };
         let kept = Told { code: told.code().code().to_owned(), message: told.message().to_owned() };
+        if is_again(&error) && is_refused(&error) {
+            return Self::Again(kept.into());
+        }
         if AWAY.contains(told.code()) {
             return Self::Away(kept.into());
         }

@@ -5,13 +5,18 @@
 //! lie, [`health`] how the server keeps what it confirms, [`statement`] has the statements of a batch, and [`apart`] the transactions that are none. Nothing here decides: the sequencer makes
 //! the batches.
 //!
-//! Of SQL this uses tables, `ON CONFLICT`, arrays with `unnest`, row locks and READ COMMITTED; for reading at one moment REPEATABLE READ. It
-//! uses no LISTEN/NOTIFY, advisory locks, partitions, sequences, triggers or unlogged tables, and connects directly or through a session pooler.
+//! **No transaction of ours lives for long.** What goes through all of the log reads by pages up to a fixed head (`reading`, `snapshot`,
+//! `checked`).
+//!
+//! Of SQL this uses tables, `ON CONFLICT`, arrays with `unnest`, row locks and READ COMMITTED; for two or three reads at one moment
+//! REPEATABLE READ. It uses no LISTEN/NOTIFY, advisory locks, partitions, sequences, triggers or unlogged tables, and connects directly or
+//! through a session pooler.
 
 mod address;
 mod answers;
 mod apart;
 mod beside;
+mod checked;
 #[cfg(test)]
 mod cluster;
 mod column;
@@ -26,8 +31,10 @@ mod people;
 mod pool;
 mod query;
 mod reader;
+mod reading;
 mod restore;
-mod schema;
+pub mod schema;
+mod sealed;
 #[cfg(test)]
 pub mod server;
 mod side;
@@ -40,36 +47,40 @@ mod write;
 mod writer;
 
 pub use address::{PostgresAddress, PostgresPlace};
-pub use health::{Defect, Health, look};
+pub use health::look;
 pub use nodes::PostgresNodes;
 pub use reader::PostgresReader;
 pub use restore::PostgresRestore;
 pub use writer::PostgresWriter;
 
 use connection::Connection;
+use pool::Reads;
 
 use super::fault::StoreFault;
-use super::store::sums::SumKey;
+use super::key::data_key::DataKeys;
+use super::store::keys::StoreKeys;
 
 /// Opens both sides of the database at `address`. None: it is empty, and none was to be made.
 pub async fn open(
     address: &PostgresAddress,
     may_create: bool,
-    key: &SumKey,
+    keys: &StoreKeys,
 ) -> Result<Option<(PostgresWriter, PostgresReader)>, StoreFault> {
     let mut connection = Connection::to(address).await?;
     if !schema::exists(&mut connection).await? {
         if !may_create {
             return Ok(None);
         }
-        schema::create(&mut connection, key).await?;
+        schema::create(&mut connection, &keys.sums).await?;
     }
-    let writer = PostgresWriter::by(connection, address.clone(), key.clone());
-    Ok(Some((writer, PostgresReader::of(address))))
+    schema::expand(&mut connection).await?;
+    connection.confirm(address).await?;
+    let writer = PostgresWriter::by(connection, address.clone(), keys.clone());
+    Ok(Some((writer, PostgresReader::of(address, Reads::Confirmed, keys.rows.clone()))))
 }
 
 /// The read side of the database at `address`; none where it is empty.
-pub async fn read(address: &PostgresAddress) -> Result<Option<PostgresReader>, StoreFault> {
+pub async fn read(address: &PostgresAddress, keys: &DataKeys) -> Result<Option<PostgresReader>, StoreFault> {
     let exists = schema::exists(&mut Connection::to(address).await?).await?;
-    Ok(exists.then(|| PostgresReader::of(address)))
+    Ok(exists.then(|| PostgresReader::of(address, Reads::AsItIs, keys.clone())))
 }

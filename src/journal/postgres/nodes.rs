@@ -1,24 +1,31 @@
 //! The nodes that share the journal, by a connection of its own.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::address::PostgresAddress;
 use super::column::index;
 use super::connection::{Connection, in_time};
+use super::fault::silent;
+use super::health;
 use crate::domain::value::names::NodeId;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::Answer;
 use crate::journal::store::column::{number, sql};
-use crate::journal::store::nodes::{Cursor, Joined, KnownNode, Nodes, Renewed, Told};
+use crate::journal::store::health::Health;
+use crate::journal::store::nodes::{Cursor, FoldedState, Joined, KnownNode, Nodes, Renewed, Told};
 
 /// The head comes first, so that no batch of the instance before is written after its id was taken.
 const LOCK: &str = "SELECT 1 FROM head WHERE id = 1 FOR UPDATE";
-const JOIN: &str = "INSERT INTO nodes (id, instance, version, size, ahead, lease_until) \
-     VALUES ($1, $2, $3, $4, $5, clock_timestamp() + interval '5 s') ON CONFLICT (id) DO UPDATE SET instance = excluded.instance, \
-     version = excluded.version, size = excluded.size, ahead = excluded.ahead, lease_until = excluded.lease_until \
+const JOIN: &str = "INSERT INTO nodes (id, instance, version, size, ahead, unready, format, folded, lease_until) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + interval '5 s') ON CONFLICT (id) DO UPDATE SET \
+     instance = excluded.instance, version = excluded.version, size = excluded.size, ahead = excluded.ahead, \
+     unready = excluded.unready, format = excluded.format, folded = excluded.folded, lease_until = excluded.lease_until \
      WHERE nodes.lease_until < clock_timestamp() OR nodes.instance = excluded.instance RETURNING 1";
-const RENEW: &str = "UPDATE nodes SET version = $3, size = $4, ahead = $5, lease_until = clock_timestamp() + interval '5 s' \
+const RENEW: &str = "UPDATE nodes SET version = $3, size = $4, ahead = $5, unready = $6, format = $7, folded = $8, \
+     lease_until = clock_timestamp() + interval '5 s' \
      WHERE id = $1 AND instance = $2 RETURNING floor(extract(epoch FROM clock_timestamp()))::int8";
 const RUN: &str = "INSERT INTO runner AS r (id, instance, number, lease_until) \
      SELECT 1, n.instance, 1, clock_timestamp() + interval '5 s' FROM nodes n WHERE n.id = $1 AND n.instance = $2 \
@@ -29,13 +36,20 @@ const LEAVE: &str = "UPDATE nodes SET lease_until = clock_timestamp() - interval
 const STOP_RUNNING: &str = "UPDATE runner SET lease_until = clock_timestamp() - interval '1 s' WHERE instance = $1";
 const ALL: &str = "SELECT n.id, n.instance, n.version, n.size, n.ahead, \
      floor(extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::int8, \
-     coalesce(r.instance = n.instance AND r.lease_until > clock_timestamp(), false) \
+     coalesce(r.instance = n.instance AND r.lease_until > clock_timestamp(), false), n.unready, n.format, n.folded \
      FROM nodes n LEFT JOIN runner r ON r.id = 1 ORDER BY n.id";
 
 const CURSOR: &str = "SELECT generation, body FROM cursors WHERE name = $1";
 const PUT_CURSOR: &str = "INSERT INTO cursors AS c (name, generation, body) SELECT $1::text, $2::int8, $3::bytea WHERE $2::int8 = 1 \
      OR EXISTS (SELECT 1 FROM cursors WHERE name = $1::text) ON CONFLICT (name) DO UPDATE SET generation = excluded.generation, \
      body = excluded.body WHERE c.generation = excluded.generation - 1 RETURNING 1";
+
+/// How long an answer may take. A node that waits longer is not ready, and asks again by another connection.
+const SOON: Duration = Duration::from_secs(2);
+
+async fn soon<T>(answer: impl Future<Output = Result<T, StoreFault>>) -> Result<T, StoreFault> {
+    tokio::time::timeout(SOON, answer).await.map_err(|_| silent())?
+}
 
 /// The nodes, as the database has them.
 pub struct PostgresNodes {
@@ -72,24 +86,26 @@ impl PostgresNodes {
         let connection = self.connected().await?;
         connection.simple("BEGIN").await?;
         connection.rows(LOCK, &[]).await?;
-        let Told { id, instance, version, size, ahead } = told;
-        let joined = connection.row(JOIN, &[&id.as_str(), instance, version, &sql(*size), ahead]).await?;
+        let Told { id, instance, version, size, ahead, unready, format, folded } = told;
+        let (id, size, format, folded) = (id.as_str(), sql(*size), i64::from(*format), FoldedState::write(folded));
+        let values: [&(dyn ToSql + Sync); 8] = [&id, instance, version, &size, ahead, unready, &format, &folded];
+        let joined = connection.row(JOIN, &values).await?;
         connection.simple("COMMIT").await?;
         if joined.is_some() {
             return Ok(Joined::Done);
         }
         let other = connection.rows(ALL, &[]).await?.iter().map(node).collect::<Result<Vec<_>, _>>()?;
         // It may have left in between, and the caller tries again.
-        let other = other.into_iter().find(|node| node.id == *id);
-        other.map(Joined::Taken).ok_or_else(|| StoreFault::Failed("the node that has this id left just now".into()))
+        let other = other.into_iter().find(|node| node.id == told.id);
+        other.map(Joined::Taken).ok_or_else(|| StoreFault::Away("the node that has this id left just now".into()))
     }
 
     async fn try_renew(&mut self, told: &Told) -> Result<Renewed, StoreFault> {
         let connection = self.connected().await?;
         let (renew, run) = (connection.prepared(RENEW).await?, connection.prepared(RUN).await?);
-        let Told { id, instance, version, size, ahead } = told;
-        let (id, size) = (id.as_str(), sql(*size));
-        let values: [&(dyn ToSql + Sync); 5] = [&id, instance, version, &size, ahead];
+        let Told { id, instance, version, size, ahead, unready, format, folded } = told;
+        let (id, size, format, folded) = (id.as_str(), sql(*size), i64::from(*format), FoldedState::write(folded));
+        let values: [&(dyn ToSql + Sync); 8] = [&id, instance, version, &size, ahead, unready, &format, &folded];
         let runs: [&(dyn ToSql + Sync); 2] = [&id, instance];
         let client = &connection.client;
         let both = async {
@@ -107,6 +123,10 @@ impl PostgresNodes {
         connection.run(STOP_RUNNING, &[&told.instance]).await?;
         connection.run(LEAVE, &[&told.id.as_str(), &told.instance]).await?;
         Ok(())
+    }
+
+    async fn try_health(&mut self) -> Result<Health, StoreFault> {
+        health::health(self.connected().await?).await
     }
 
     async fn try_cursor(&mut self, name: &str) -> Result<Option<Cursor>, StoreFault> {
@@ -127,42 +147,49 @@ impl PostgresNodes {
 impl Nodes for PostgresNodes {
     fn join<'a>(&'a mut self, told: &'a Told) -> Answer<'a, Joined> {
         Box::pin(async move {
-            let joined = self.try_join(told).await;
+            let joined = soon(self.try_join(told)).await;
             self.kept(joined)
         })
     }
 
     fn renew<'a>(&'a mut self, told: &'a Told) -> Answer<'a, Renewed> {
         Box::pin(async move {
-            let renewed = self.try_renew(told).await;
+            let renewed = soon(self.try_renew(told)).await;
             self.kept(renewed)
+        })
+    }
+
+    fn health(&mut self) -> Answer<'_, Health> {
+        Box::pin(async move {
+            let health = soon(self.try_health()).await;
+            self.kept(health)
         })
     }
 
     fn leave<'a>(&'a mut self, told: &'a Told) -> Answer<'a, ()> {
         Box::pin(async move {
-            let left = self.try_leave(told).await;
+            let left = soon(self.try_leave(told)).await;
             self.kept(left)
         })
     }
 
     fn cursor<'a>(&'a mut self, name: &'a str) -> Answer<'a, Option<Cursor>> {
         Box::pin(async move {
-            let cursor = self.try_cursor(name).await;
+            let cursor = soon(self.try_cursor(name)).await;
             self.kept(cursor)
         })
     }
 
     fn put_cursor<'a>(&'a mut self, name: &'a str, cursor: &'a Cursor) -> Answer<'a, bool> {
         Box::pin(async move {
-            let put = self.try_put_cursor(name, cursor).await;
+            let put = soon(self.try_put_cursor(name, cursor)).await;
             self.kept(put)
         })
     }
 
     fn all(&mut self) -> Answer<'_, Vec<KnownNode>> {
         Box::pin(async move {
-            let all = self.try_all().await;
+            let all = soon(self.try_all()).await;
             self.kept(all)
         })
     }
@@ -178,6 +205,10 @@ fn node(row: &Row) -> Result<KnownNode, StoreFault> {
         size: index(row, 3)?,
         ahead: row.try_get(4)?,
         left: u64::try_from(left).ok().filter(|left| *left > 0),
+        gone: u64::try_from(-left).ok(),
         runs: row.try_get(6)?,
+        unready: row.try_get(7)?,
+        format: u32::try_from(index(row, 8)?).map_err(|_| StoreFault::unreadable("the format of a node"))?,
+        folded: FoldedState::read(row.try_get(9)?),
     })
 }

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::apart::Fault;
 use super::column::index;
-use super::connection::{BEGIN, COMMIT, Connection};
+use super::connection::{BEGIN, COMMIT, Connection, ROLLBACK};
 use crate::journal::fault::StoreFault;
 use crate::journal::store::column::sql;
 use crate::journal::store::people::{PeopleChange, PeopleHead, PersonRow, StoredPeople};
@@ -32,6 +32,7 @@ pub async fn read(connection: &mut Connection) -> Result<StoredPeople, StoreFaul
 pub async fn put(connection: &mut Connection, change: &PeopleChange) -> Result<bool, Fault> {
     connection.simple(BEGIN).await?;
     if read_head(&connection.one(LOCK, &[]).await?)? != change.prior {
+        connection.simple(ROLLBACK).await?;
         return Ok(false);
     }
     let ids: Vec<&str> = change.rows.iter().map(|row| &*row.id).collect();

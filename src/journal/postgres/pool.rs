@@ -2,20 +2,36 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Row;
 
 use super::address::{LONGEST, PostgresAddress};
-use super::connection::Connection;
+use super::connection::{Bound, Connection};
 use super::fault::silent;
 use crate::journal::fault::StoreFault;
 
 /// A connection that cannot write, and whose statements end before they hold anybody up: no transaction of ours is longer.
-const READS: &str = "SET default_transaction_read_only = on; SET statement_timeout = '1s'";
+const READS: &str =
+    "SET default_transaction_read_only = on; SET statement_timeout = '1s'; SET idle_in_transaction_session_timeout = '1s'";
+
+/// How long an answer is waited for: the server ends a statement after one second.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whose connections they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reads {
+    /// A node's, which goes on by what it reads: nothing that a failover may take away.
+    Confirmed,
+    /// An operator's, who looks at a server as it is, also where its standbys are gone.
+    AsItIs,
+}
 
 /// Connections for reading.
 pub struct Pool {
     address: PostgresAddress,
+    reads: Reads,
     turns: Arc<Semaphore>,
     #[cfg(test)]
     most: u32,
@@ -34,10 +50,11 @@ pub struct Held {
 
 impl Pool {
     /// At most `most`, made when they are needed.
-    pub fn of(address: PostgresAddress, most: u32) -> Arc<Self> {
+    pub fn of(address: PostgresAddress, reads: Reads, most: u32) -> Arc<Self> {
         let turns = Arc::new(Semaphore::new(most as usize));
         Arc::new(Self {
             address,
+            reads,
             turns,
             #[cfg(test)]
             most,
@@ -47,12 +64,27 @@ impl Pool {
 
     /// A connection, after a wait that is not long.
     pub async fn turn(self: &Arc<Self>) -> Result<Held, StoreFault> {
-        let turn = tokio::time::timeout(LONGEST, Arc::clone(&self.turns).acquire_owned()).await.map_err(|_| silent())?;
+        tokio::time::timeout(LONGEST, self.own_turn()).await.map_err(|_| silent())?
+    }
+
+    /// The rows of a statement. A server that is silent keeps nobody waiting, and its connection is used no more.
+    pub async fn rows(self: &Arc<Self>, text: &'static str, bound: Bound<'_>) -> Result<Vec<Row>, StoreFault> {
+        let mut held = self.turn().await?;
+        let answer = tokio::time::timeout(ANSWERED_WITHIN, held.rows(text, bound)).await;
+        held.is_open = answer.is_err();
+        Ok(answer.map_err(|_| silent())??)
+    }
+
+    async fn own_turn(self: &Arc<Self>) -> Result<Held, StoreFault> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| StoreFault::Failed("the journal is closed".into()))?;
         let connection = match self.take() {
             Some(idle) => idle,
             None => {
-                let mut made = Connection::to(&self.address).await?;
+                let mut made = match self.reads {
+                    Reads::Confirmed => Connection::confirmed(&self.address).await?,
+                    Reads::AsItIs => Connection::to(&self.address).await?,
+                };
                 made.simple(READS).await?;
                 made
             }

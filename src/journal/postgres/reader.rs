@@ -8,11 +8,12 @@ use tokio_postgres::Row;
 use super::address::PostgresAddress;
 use super::column::{index, index_if, subjects};
 use super::connection::Bound;
-use super::pool::{Held, Pool};
+use super::pool::{Held, Pool, Reads};
 use super::query::{Values, counting, listing};
-use super::snapshot::{self, Reading};
+use super::reading::Reading;
+use super::snapshot;
 use super::statement::{SINCE, kept, news, rows};
-use super::{answers, people, spent, uses};
+use super::{answers, people, sealed, spent, uses};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
 use crate::domain::value::clock::Timestamp;
@@ -22,9 +23,10 @@ use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::answers::Idempotency;
 use crate::journal::fault::{OpenFault, StoreFault};
+use crate::journal::key::data_key::DataKeys;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::store::Answer;
-use crate::journal::store::column::{hash, number, sql, time};
+use crate::journal::store::column::{number, sql, time};
 use crate::journal::store::gathered::Gathered;
 use crate::journal::store::head::Found;
 use crate::journal::store::people::{PeopleHead, StoredPeople};
@@ -55,14 +57,15 @@ const TIME_FROM: &str = "SELECT time FROM entries WHERE idx >= $1 ORDER BY idx L
 const LAST_USES: &str = "SELECT (SELECT max(time) FROM last_use WHERE subject >= asked.least AND subject < asked.beyond) \
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (least, beyond, place) ORDER BY place";
 const LAST_ISSUED: &str = "SELECT max(idx) FROM last_use WHERE subject >= $1 AND subject < $2";
-const TEXTS: &str = "SELECT digest, salt, text FROM texts WHERE digest = ANY($1::bytea[])";
-const BLOB: &str = "SELECT sealed FROM keyring WHERE name = $1";
+const TEXTS: &str = "SELECT t.digest, t.sealed, k.sealed FROM texts t JOIN data_keys k ON k.name = t.data_key WHERE t.digest = ANY($1::bytea[])";
+const BLOB: &str = "SELECT b.sealed, k.sealed FROM keyring b LEFT JOIN data_keys k ON k.name = b.data_key WHERE b.name = $1";
 
 /// Several statements at one moment.
 const MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// The read side.
 pub struct PostgresReader {
+    keys: DataKeys,
     pool: Arc<Pool>,
     /// For queries of people, which look through many entries.
     long: Arc<Pool>,
@@ -74,23 +77,24 @@ pub struct PostgresReader {
 
 impl PostgresReader {
     /// Of the database at `address`. Connections are made when they are needed.
-    pub fn of(address: &PostgresAddress) -> Self {
-        let pool = Pool::of(address.clone(), CONNECTIONS);
+    pub fn of(address: &PostgresAddress, reads: Reads, keys: DataKeys) -> Self {
+        let pool = Pool::of(address.clone(), reads, CONNECTIONS);
         let (of_bodies, of_spent) = (Arc::clone(&pool), Arc::clone(&pool));
         Self {
+            keys,
             pool,
-            long: Pool::of(address.clone(), LONG),
+            long: Pool::of(address.clone(), reads, LONG),
             bodies: Gathered::by(move |indices| bodies(Arc::clone(&of_bodies), indices)),
             spent: Gathered::by(move |proofs| are_spent(Arc::clone(&of_spent), proofs)),
         }
     }
 
     async fn rows(&self, text: &'static str, bound: Bound<'_>) -> Result<Vec<Row>, StoreFault> {
-        Ok(self.pool.turn().await?.rows(text, bound).await?)
+        self.pool.rows(text, bound).await
     }
 
     async fn row(&self, text: &'static str, bound: Bound<'_>) -> Result<Option<Row>, StoreFault> {
-        Ok(self.pool.turn().await?.row(text, bound).await?)
+        Ok(self.pool.rows(text, bound).await?.into_iter().next())
     }
 
     /// A connection that reads at one moment until [`end`].
@@ -172,7 +176,11 @@ impl Read for PostgresReader {
                 Ok(row) => Ok(Some(index(&row, 0)?)),
                 Err(StoreFault::Late(_)) => Ok(None),
                 Err(
-                    fault @ (StoreFault::Failed(_) | StoreFault::Away(_) | StoreFault::Foreign(_) | StoreFault::Superseded),
+                    fault @ (StoreFault::Failed(_)
+                    | StoreFault::Away(_)
+                    | StoreFault::Again(_)
+                    | StoreFault::Foreign(_)
+                    | StoreFault::Superseded),
                 ) => Err(fault),
             }
         })
@@ -205,7 +213,10 @@ impl Read for PostgresReader {
 
     fn texts<'a>(&'a self, digests: &'a [TextDigest]) -> Answer<'a, Vec<TextRow>> {
         let wanted: Vec<&[u8]> = digests.iter().map(|digest| &digest.0[..]).collect();
-        Box::pin(async move { self.rows(TEXTS, &[&wanted]).await?.iter().map(text).collect() })
+        Box::pin(async move {
+            let rows = self.rows(TEXTS, &[&wanted]).await?;
+            rows.iter().filter_map(|row| sealed::text(row, &self.keys).transpose()).collect()
+        })
     }
 
     fn is_spent<'a>(&'a self, proof: &'a ProofKey) -> Answer<'a, bool> {
@@ -215,7 +226,7 @@ impl Read for PostgresReader {
     fn blob<'a>(&'a self, name: &'a BlobName) -> Answer<'a, Option<SealedBlob>> {
         Box::pin(async move {
             let row = self.row(BLOB, &[&name.as_str()]).await?;
-            row.map(|row| Ok(SealedBlob { name: name.clone(), sealed: row.try_get(0)? })).transpose()
+            row.map(|row| Ok(SealedBlob { name: name.clone(), sealed: sealed::blob(name, (&row, 0), &self.keys)? })).transpose()
         })
     }
 
@@ -294,10 +305,7 @@ impl Read for PostgresReader {
     }
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault> {
-        Box::pin(async move {
-            let held = self.pool.turn().await?;
-            Ok(Box::new(Reading::begin(held).await?) as Box<dyn Snapshot>)
-        })
+        Box::pin(async move { Ok(Box::new(Reading::begin(&self.pool, self.keys.clone()).await?) as Box<dyn Snapshot>) })
     }
 
     fn close(&self) -> Answer<'_, ()> {
@@ -321,7 +329,7 @@ impl Read for PostgresReader {
 /// These entries, each where it was asked for.
 async fn bodies(pool: Arc<Pool>, indices: Vec<u64>) -> Result<Vec<Result<Option<String>, StoreFault>>, StoreFault> {
     let wanted: Vec<i64> = indices.iter().map(|index| sql(*index)).collect();
-    let rows = pool.turn().await?.rows(BODIES_AT, &[&wanted]).await?;
+    let rows = pool.rows(BODIES_AT, &[&wanted]).await?;
     let found: HashMap<u64, &Row> =
         rows.iter().map(|row| Ok((number(row.try_get(0)?)?, row))).collect::<Result<_, StoreFault>>()?;
     let body = |wanted: &u64| found.get(wanted).map(|row| Ok(row.try_get(1)?)).transpose();
@@ -331,7 +339,7 @@ async fn bodies(pool: Arc<Pool>, indices: Vec<u64>) -> Result<Vec<Result<Option<
 /// Whether each of these proofs was spent.
 async fn are_spent(pool: Arc<Pool>, proofs: Vec<ProofKey>) -> Result<Vec<Result<bool, StoreFault>>, StoreFault> {
     let keys: Vec<&[u8]> = proofs.iter().map(|proof| &proof.0.0[..]).collect();
-    let found = spent::found(&pool.turn().await?.rows(spent::AMONG, &[&keys]).await?)?;
+    let found = spent::found(&pool.rows(spent::AMONG, &[&keys]).await?)?;
     Ok(proofs.iter().map(|proof| Ok(found.contains(proof))).collect())
 }
 
@@ -342,11 +350,4 @@ async fn listed(query: &Query, mut connection: Held) -> Result<Vec<String>, Stor
 
 fn column(rows: &[Row], column: usize) -> Result<Vec<String>, StoreFault> {
     rows.iter().map(|row| Ok(row.try_get(column)?)).collect()
-}
-
-fn text(row: &Row) -> Result<TextRow, StoreFault> {
-    let (salt, text): (&[u8], Vec<u8>) = (row.try_get(1)?, row.try_get(2)?);
-    let digest = TextDigest(hash(row.try_get(0)?)?.0);
-    let salt = salt.try_into().map_err(|_| StoreFault::unreadable("a salt that is not of 16 bytes"))?;
-    Ok(TextRow { digest, salt, text: String::from_utf8(text).map_err(StoreFault::unreadable)? })
 }

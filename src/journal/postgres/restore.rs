@@ -5,18 +5,20 @@ use tokio_postgres::types::ToSql;
 use super::address::PostgresAddress;
 use super::connection::{BEGIN, COMMIT, Connection, in_time};
 use super::generations::Generations;
-use super::side;
+use super::{sealed, side};
+use crate::domain::value::digest::Digest;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::Answer;
 use crate::journal::store::column::sql;
 use crate::journal::store::head::Head;
+use crate::journal::store::keys::StoreKeys;
 use crate::journal::store::restore::{ELSEWHERE, NOT_EMPTY, Portion, Restore};
 use crate::journal::store::sums::SumKey;
 
 /// A connection that restores.
 pub struct PostgresRestore {
     connection: Connection,
-    key: SumKey,
+    keys: StoreKeys,
 }
 
 const ENTRIES: &str = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) \
@@ -25,11 +27,8 @@ const BATCHES: &str = "INSERT INTO batches (first, size_after, prior_root, root,
      SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[], $4::bytea[], $5::int8[], $6::bytea[], $7::bytea[]) ON CONFLICT DO NOTHING";
 const TILES: &str =
     "INSERT INTO tiles (level, idx, content) SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[]) ON CONFLICT DO NOTHING";
-const TEXTS: &str =
-    "INSERT INTO texts (digest, salt, text) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) ON CONFLICT DO NOTHING";
-const KEYRING: &str = "INSERT INTO keyring (name, sealed) SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING";
 const SPENT: &str =
-    "INSERT INTO spent_0 (proof, gone_after) SELECT * FROM unnest($1::bytea[], $2::int8[]) ON CONFLICT DO NOTHING";
+    "INSERT INTO spent_0 (proof, gone_after, first) SELECT *, 0 FROM unnest($1::bytea[], $2::int8[]) ON CONFLICT DO NOTHING";
 const LAST_USES: &str =
     "INSERT INTO last_use (subject, idx, time) SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[]) ON CONFLICT DO NOTHING";
 const ANSWERS: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage, answer) \
@@ -51,8 +50,8 @@ const END: &str = "UPDATE head SET size = $1, root = $2, last_change = $3, time 
 
 impl PostgresRestore {
     /// Connects to a database that has our tables.
-    pub async fn connect(address: &PostgresAddress, key: SumKey) -> Result<Self, StoreFault> {
-        Ok(Self { connection: Connection::to(address).await?, key })
+    pub async fn connect(address: &PostgresAddress, keys: StoreKeys) -> Result<Self, StoreFault> {
+        Ok(Self { connection: Connection::to(address).await?, keys })
     }
 }
 
@@ -61,7 +60,7 @@ impl Restore for PostgresRestore {
         Box::pin(async move {
             let connection = &mut self.connection;
             in_time(connection.simple(BEGIN)).await??;
-            let done = put(connection, portion, &self.key).await;
+            let done = put(connection, portion, &self.keys).await;
             let end = if done.is_ok() { COMMIT } else { "ROLLBACK" };
             in_time(connection.simple(end)).await??;
             done
@@ -74,7 +73,7 @@ fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }
 
-async fn put(connection: &mut Connection, portion: &Portion, key: &SumKey) -> Result<(), StoreFault> {
+async fn put(connection: &mut Connection, portion: &Portion, keys: &StoreKeys) -> Result<(), StoreFault> {
     let size: i64 = connection.one(LOCK, &[]).await?.try_get(0)?;
     if size != 0 {
         return Err(StoreFault::Failed(NOT_EMPTY.into()));
@@ -115,14 +114,12 @@ async fn put(connection: &mut Connection, portion: &Portion, key: &SumKey) -> Re
         Portion::Texts(rows) => {
             let said = rows.iter().map(|row| row.said.clone()).collect::<Option<Vec<_>>>();
             let said = said.ok_or_else(|| StoreFault::unreadable("a text that is none"))?;
-            let digests = column(rows, |row| row.digest.0.to_vec());
-            let (salts, texts) =
-                (column(&said, |(salt, _)| salt.to_vec()), column(&said, |(_, text)| text.clone().into_bytes()));
-            connection.run(TEXTS, &[&digests, &salts, &texts]).await?;
+            let texts: Vec<_> = rows.iter().map(|row| Digest(row.digest.0)).zip(said).collect();
+            sealed::put_texts(connection, keys, &texts).await?;
         }
         Portion::Keyring(rows) => {
-            let (names, sealed) = (column(rows, |blob| blob.name.to_string()), column(rows, |blob| blob.sealed.clone()));
-            connection.run(KEYRING, &[&names, &sealed]).await?;
+            let blobs: Vec<(&str, &[u8])> = rows.iter().map(|blob| (blob.name.as_str(), &*blob.sealed)).collect();
+            sealed::put_blobs(connection, keys, &blobs).await?;
         }
         Portion::Spent(rows) => {
             let (proofs, until) = (column(rows, |row| row.proof.0.to_vec()), column(rows, |row| row.until));
@@ -153,9 +150,9 @@ async fn put(connection: &mut Connection, portion: &Portion, key: &SumKey) -> Re
             }
         }
         Portion::UseTexts(rows) => {
-            let (keys, clients) = (column(rows, |row| row.key.0.to_vec()), column(rows, |row| row.client.clone()));
+            let (uses, clients) = (column(rows, |row| row.key.0.to_vec()), column(rows, |row| row.client.clone()));
             let (bodies, days) = (column(rows, |row| row.body.clone()), column(rows, |row| row.day.0));
-            connection.run(USE_TEXTS, &[&keys, &clients, &bodies, &days]).await?;
+            connection.run(USE_TEXTS, &[&uses, &clients, &bodies, &days]).await?;
         }
         Portion::Uses(rows) => {
             let columns: [&(dyn ToSql + Sync); 6] = [
@@ -176,7 +173,7 @@ async fn put(connection: &mut Connection, portion: &Portion, key: &SumKey) -> Re
                 connection.run(USES_HEAD, &[&generation, &at, &head.since.as_seconds(), &head.tag]).await?;
             }
         }
-        Portion::End(head) => end(connection, head, key).await?,
+        Portion::End(head) => end(connection, head, &keys.sums).await?,
     }
     Ok(())
 }

@@ -4,16 +4,29 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::connection::Connection;
+use super::connection::{BEGIN, COMMIT, Connection, in_time};
 use super::generations::Generations;
-use super::health::OLDEST;
-use crate::journal::fault::StoreFault;
+use crate::journal::fault::{OpenFault, StoreFault};
 use crate::journal::store::column::sql;
 use crate::journal::store::head::Head;
+use crate::journal::store::health::OLDEST;
 use crate::journal::store::sums::{SumKey, Sums};
 
-/// The version of these tables. Any other is refused.
-pub const VERSION: i64 = 1;
+/// The version of these tables.
+///
+/// `meta.version` is the version that a program must know to use the tables, and `meta.expanded` the newest whose columns are there: a later one
+/// adds columns that a program of an earlier one need not write ([`expand`]). So nodes of both run side by side during an upgrade, and a node may
+/// go back. What a program of this version finds is refused if it must know more, or lacks a column.
+pub const VERSION: i64 = 2;
+
+/// What is said of tables that lack columns of this version: whoever writes adds them, and whoever reads refuses them.
+pub const EARLIER: &str = "1 in PostgreSQL";
+
+const EXPANDS: &str = "SELECT version, (to_jsonb(m) ->> 'expanded')::int8 FROM meta m";
+
+/// The columns of version 2. A node of version 1 spends proofs without `first`.
+const EXPAND: &str = "ALTER TABLE spent_0 ADD COLUMN IF NOT EXISTS first int8; ALTER TABLE spent_1 ADD COLUMN IF NOT EXISTS first int8; \
+    ALTER TABLE meta ADD COLUMN IF NOT EXISTS expanded int8; UPDATE meta SET expanded = 2 WHERE expanded IS NULL";
 
 const ABOUT: &str =
     "SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'), to_regclass('meta') IS NOT NULL";
@@ -22,13 +35,14 @@ const ABOUT: &str =
 ///
 /// `head` is one row that every batch writes: with room for many versions of it on its page, none of them costs a new place in an index, and
 /// it is cleaned early. `turn` is raised by every write of it that is no batch, and each batch compares it (`writer`). Spent proofs lie in two
-/// tables by generation (`generations`).
+/// tables by generation (`generations`), each with the entry at which its batch begins, if a node of this version spent it: by that, whoever reads
+/// by pages tells proofs that came since (`checked`).
 ///
 /// A batch has the leaf hashes of its entries once more, in one column: a node that follows reads them, and not the entries.
 ///
 /// `directory` and `uses_head` have their row from the beginning, in generation 0, so that the first writers wait for each other as all later do.
 const TABLES: &str = r#"
-CREATE TABLE meta (version int8 NOT NULL);
+CREATE TABLE meta (version int8 NOT NULL, expanded int8);
 CREATE TABLE head (
     id int2 PRIMARY KEY CHECK (id = 1), size int8 NOT NULL, root bytea NOT NULL, last_change int8, time int8 NOT NULL, turn int8 NOT NULL,
     sums bytea NOT NULL, young int2 NOT NULL CHECK (young IN (0, 1)), until_0 int8, until_1 int8
@@ -45,11 +59,12 @@ CREATE TABLE batches (
     leaves bytea NOT NULL
 );
 CREATE TABLE tiles (level int8 NOT NULL, idx int8 NOT NULL, content bytea NOT NULL, PRIMARY KEY (level, idx));
-CREATE TABLE spent_0 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL);
-CREATE TABLE spent_1 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL);
+CREATE TABLE spent_0 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL, first int8);
+CREATE TABLE spent_1 (proof bytea NOT NULL UNIQUE, gone_after int8 NOT NULL, first int8);
 CREATE TABLE last_use (subject text COLLATE "C" PRIMARY KEY, idx int8 NOT NULL, time int8 NOT NULL) WITH (fillfactor = 50);
-CREATE TABLE texts (digest bytea PRIMARY KEY, salt bytea NOT NULL, text bytea NOT NULL);
-CREATE TABLE keyring (name text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL);
+CREATE TABLE texts (digest bytea PRIMARY KEY, data_key bytea NOT NULL, sealed bytea NOT NULL);
+CREATE TABLE keyring (name text COLLATE "C" PRIMARY KEY, data_key bytea NOT NULL, sealed bytea NOT NULL);
+CREATE TABLE data_keys (name bytea PRIMARY KEY, sealed bytea NOT NULL);
 CREATE TABLE answers (
     person bytea NOT NULL, key bytea NOT NULL, fingerprint bytea NOT NULL, request text COLLATE "C" NOT NULL, since int8 NOT NULL,
     stage text COLLATE "C" NOT NULL CHECK (stage IN ('begun', 'done', 'told')), answer bytea, PRIMARY KEY (person, key)
@@ -70,7 +85,8 @@ CREATE TABLE use_days (day int8 PRIMARY KEY, tag bytea NOT NULL);
 CREATE TABLE uses_head (id int2 PRIMARY KEY CHECK (id = 1), generation int8 NOT NULL, at int8 NOT NULL, since int8 NOT NULL, tag bytea NOT NULL);
 CREATE TABLE nodes (
     id text COLLATE "C" PRIMARY KEY, instance text COLLATE "C" NOT NULL, version text COLLATE "C" NOT NULL, size int8 NOT NULL,
-    ahead int8 NOT NULL, lease_until timestamptz NOT NULL
+    ahead int8 NOT NULL, unready text COLLATE "C", format int8 NOT NULL DEFAULT 1, folded bytea NOT NULL DEFAULT '',
+    lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 CREATE TABLE runner (
     id int2 PRIMARY KEY CHECK (id = 1), instance text COLLATE "C" NOT NULL, number int8 NOT NULL, lease_until timestamptz NOT NULL
@@ -80,7 +96,7 @@ INSERT INTO directory (id, generation, tag) VALUES (1, 0, '');
 INSERT INTO uses_head (id, generation, at, since, tag) VALUES (1, 0, 0, 0, '');
 "#;
 
-const PUT_VERSION: &str = "INSERT INTO meta (version) VALUES ($1)";
+const PUT_VERSION: &str = "INSERT INTO meta (version, expanded) VALUES ($1, $1)";
 const PUT_HEAD: &str = "INSERT INTO head (id, size, root, last_change, time, turn, sums, young, until_0, until_1) \
      VALUES (1, $1, $2, NULL, $3, 0, $4, 0, NULL, NULL)";
 
@@ -119,7 +135,30 @@ fn is_there(code: &SqlState) -> bool {
     [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::UNIQUE_VIOLATION].contains(code)
 }
 
-/// The version of the tables; none where they are not ours.
-pub async fn version(connection: &mut Connection) -> Result<Option<i64>, StoreFault> {
-    Ok(connection.row("SELECT version FROM meta", &[]).await?.map(|row| row.try_get(0)).transpose()?)
+/// What `meta` says of the tables: the version that a program must know, and the newest whose columns are there.
+async fn versions(connection: &mut Connection) -> Result<Option<(i64, i64)>, StoreFault> {
+    let row = match in_time(connection.row(EXPANDS, &[])).await? {
+        Err(fault) if fault.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
+        row => row?,
+    };
+    row.map(|row| Ok((row.try_get(0)?, row.try_get::<_, Option<i64>>(1)?.unwrap_or(1)))).transpose()
+}
+
+/// Adds the columns that tables of an earlier version lack. Nodes of that version go on.
+pub async fn expand(connection: &mut Connection) -> Result<(), StoreFault> {
+    if matches!(versions(connection).await?, Some((..=VERSION, ..VERSION))) {
+        let statements = [BEGIN, EXPAND, COMMIT].join("; ");
+        in_time(connection.client.batch_execute(&statements)).await??;
+    }
+    Ok(())
+}
+
+/// Refuses tables that are not ours, are of a later version, or lack columns of this one.
+pub async fn ensure_version(connection: &mut Connection) -> Result<(), OpenFault> {
+    match versions(connection).await? {
+        Some((..=VERSION, VERSION..)) => Ok(()),
+        Some((..=VERSION, _)) => Err(OpenFault::Schema(EARLIER.to_owned())),
+        Some((later, _)) => Err(OpenFault::Schema(later.to_string())),
+        None => Err(OpenFault::Schema("none".to_owned())),
+    }
 }

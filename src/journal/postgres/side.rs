@@ -2,21 +2,21 @@
 //!
 //! What is known is right at one head and one turn, and every batch compares both. After another node wrote, the sums are read with the lock,
 //! from the head; last uses are read again as clients come. Sums are never made of rows that are read here, so a row that somebody changed
-//! keeps them from fitting for ever, and the next [`check`] tells.
+//! keeps them from fitting for ever, and the next check (`checked`) tells.
 
 use std::collections::HashMap;
 
+use super::column::{next_bytes, next_text};
 use super::connection::Connection;
 use super::generations::{Generations, TABLES, spent_in, table};
-use crate::journal::fault::{OpenFault, StoreFault};
+use crate::journal::fault::StoreFault;
 use crate::journal::store::batch::{Row, Spent};
 use crate::journal::store::column::sql;
 use crate::journal::store::head::Head;
-use crate::journal::store::snapshot::Checked;
 use crate::journal::store::sums::{SideRow, Sum, SumKey, Sums, Table};
 
-/// Rows of a page of spent proofs.
-const PAGE: i64 = 4096;
+/// Rows of a page of spent proofs, or of last uses.
+pub const PAGE: i64 = 4096;
 
 /// A client's last token: its entry and its time.
 pub type Use = (i64, i64);
@@ -204,60 +204,37 @@ impl Side {
     }
 }
 
-fn last_use<'r>(subject: &'r str, (index, time): &Use) -> SideRow<'r> {
+/// A last use as a row of its table.
+pub fn last_use<'r>(subject: &'r str, (index, time): &Use) -> SideRow<'r> {
     SideRow::LastUse { subject, index: *index, time: *time }
 }
 
-/// Whether the tables hold the rows that a node of ours left in them, by the sums of the head.
-///
-/// A node keeps no copy of rows that it decides by, but for the generations: the others are read anew each time, under the lock.
-pub async fn check(
-    connection: &mut Connection,
-    kept: &Kept,
-    key: &SumKey,
-    head: &Head,
-    tables: Checked,
-) -> Result<(), OpenFault> {
-    let fault = |table, what| OpenFault::Table { table, what };
-    let sums = key.open(&kept.sums, head).ok_or_else(|| fault("head", "its sums were not written by a node of ours"))?;
-    let mut wanted = vec![(Table::Round, "head")];
-    let read = if tables == Checked::All {
-        wanted.extend(TABLES.into_iter().enumerate().map(|(generation, name)| (table(generation), name)));
-        wanted.push((Table::LastUse, Table::LastUse.name()));
-        self::sums(connection, key, kept.generations).await?
-    } else {
-        let mut read = Sums::default();
-        read.add(key, kept.generations.row(&kept.generations.bytes()));
-        read
-    };
-    for (table, name) in wanted {
-        if !read.of(table).is(sums.of(table)) {
-            return Err(fault(name, "its rows are not those that a node of ours left there"));
-        }
-    }
-    Ok(())
-}
-
-/// The sums of the rows that the tables hold.
+/// The sums of the rows that the tables hold, for who alone writes to them.
 pub async fn sums(connection: &mut Connection, key: &SumKey, generations: Generations) -> Result<Sums, StoreFault> {
     let mut read = Sums::default();
     read.add(key, generations.row(&generations.bytes()));
     for generation in 0..TABLES.len() {
         add_spent(connection, key, &mut read, generation).await?;
     }
-    for row in &connection.rows(LAST_USES, &[]).await? {
-        let (subject, last) = used(row)?;
-        read.add(key, last_use(&subject, &last));
+    let mut from = String::new();
+    loop {
+        let rows = connection.rows(LAST_USES, &[&from, &PAGE]).await?;
+        for row in &rows {
+            let (subject, last) = used(row)?;
+            read.add(key, last_use(&subject, &last));
+        }
+        let Some(last) = rows.last() else { return Ok(read) };
+        from = next_text(last.try_get(0)?);
     }
-    Ok(read)
 }
 
-const LAST_USES: &str = "SELECT subject, idx, time FROM last_use";
+/// The last uses of clients, from one on.
+pub const LAST_USES: &str = "SELECT subject, idx, time FROM last_use WHERE subject >= $1 ORDER BY subject LIMIT $2";
 
-/// The spent proofs of each generation, after one.
+/// The spent proofs of each generation, from one on, each with the entry at which its batch begins.
 pub const SPENT: [&str; 2] = [
-    "SELECT proof, gone_after FROM spent_0 WHERE proof > $1 ORDER BY proof LIMIT $2",
-    "SELECT proof, gone_after FROM spent_1 WHERE proof > $1 ORDER BY proof LIMIT $2",
+    "SELECT proof, gone_after, first FROM spent_0 WHERE proof >= $1 ORDER BY proof LIMIT $2",
+    "SELECT proof, gone_after, first FROM spent_1 WHERE proof >= $1 ORDER BY proof LIMIT $2",
 ];
 
 async fn add_spent(connection: &mut Connection, key: &SumKey, sums: &mut Sums, generation: usize) -> Result<(), StoreFault> {
@@ -265,7 +242,7 @@ async fn add_spent(connection: &mut Connection, key: &SumKey, sums: &mut Sums, g
     loop {
         let rows = connection.rows(SPENT[generation], &[&from, &PAGE]).await?;
         let Some(last) = rows.last() else { return Ok(()) };
-        from = last.try_get(0)?;
+        from = next_bytes(last.try_get(0)?);
         for row in &rows {
             sums.add(key, spent_in(generation, row.try_get(0)?, row.try_get(1)?));
         }

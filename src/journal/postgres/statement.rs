@@ -68,15 +68,16 @@ macro_rules! batch {
         concat!(
             "WITH fits AS (UPDATE head SET size = $1::int8, root = $2::bytea, last_change = $3::int8, time = $4::int8, sums = $5::bytea, \
              young = $6::int2, until_0 = $7::int8, until_1 = $8::int8 WHERE id = 1 AND size = $9::int8 AND root = $10::bytea \
-             AND last_change IS NOT DISTINCT FROM $11::int8 AND time = $12::int8 AND turn = $13::int8",
+             AND last_change IS NOT DISTINCT FROM $11::int8 AND time = $12::int8 AND turn = $13::int8 \
+             AND (NOT $32::bool OR abs(floor(extract(epoch FROM clock_timestamp())) - $4::int8) <= 2)",
             $condition,
             " RETURNING id), line AS (INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac, leaves) \
              SELECT $9::int8, $1::int8, $10::bytea, $2::bytea, $11::int8, $14::bytea, $31::bytea FROM fits), \
              rows AS (INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) SELECT e.* FROM fits, \
              unnest($15::int8[], $16::int8[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bytea[]) AS e), \
-             first AS (INSERT INTO spent_0 (proof, gone_after) SELECT p.* FROM fits, unnest($23::bytea[], $24::int8[]) AS p \
+             first AS (INSERT INTO spent_0 (proof, gone_after, first) SELECT p.*, $9::int8 FROM fits, unnest($23::bytea[], $24::int8[]) AS p \
              WHERE $6::int2 = 0), \
-             second AS (INSERT INTO spent_1 (proof, gone_after) SELECT p.* FROM fits, unnest($23::bytea[], $24::int8[]) AS p \
+             second AS (INSERT INTO spent_1 (proof, gone_after, first) SELECT p.*, $9::int8 FROM fits, unnest($23::bytea[], $24::int8[]) AS p \
              WHERE $6::int2 = 1), \
              used AS (INSERT INTO last_use (subject, idx, time) SELECT u.* FROM fits, \
              unnest($25::text[], $26::int8[], $27::int8[]) AS u ON CONFLICT (subject) DO UPDATE SET idx = excluded.idx, \
@@ -95,7 +96,7 @@ pub const AT_ONCE: &str = batch!(
     " AND coalesce((SELECT max(idx) FROM entries), -1) = $9::int8 - 1 \
      AND (SELECT count(*) FROM spent_0 WHERE proof = ANY($23::bytea[])) = 0 \
      AND (SELECT count(*) FROM spent_1 WHERE proof = ANY($23::bytea[])) = 0 \
-     AND ($32::text IS NULL OR EXISTS (SELECT 1 FROM nodes WHERE id = $32::text AND instance = $33::text))",
+     AND ($33::text IS NULL OR EXISTS (SELECT 1 FROM nodes WHERE id = $33::text AND instance = $34::text))",
     "SELECT count(*) FROM fits"
 );
 
@@ -127,6 +128,7 @@ pub struct Values<'b> {
     place: Vec<i64>,
     content: Vec<&'b [u8]>,
     leaves: Vec<u8>,
+    compares_clocks: bool,
 }
 
 struct Numbers<'b> {
@@ -148,6 +150,8 @@ pub struct Ends<'b> {
     pub prior: &'b Head,
     pub after: &'b Head,
     pub mac: &'b [u8],
+    /// Whether its time must be within 2 s of the database's clock.
+    pub compares_clocks: bool,
 }
 
 impl<'b> Values<'b> {
@@ -176,11 +180,12 @@ impl<'b> Values<'b> {
             place: tiles.iter().map(|tile| sql(tile.index)).collect(),
             content: tiles.iter().map(|tile| &*tile.content).collect(),
             leaves: rows.iter().flat_map(|row| row.leaf.0).collect(),
+            compares_clocks: ends.compares_clocks,
         }
     }
 
     /// In the order of the places.
-    pub fn bound(&self) -> [&(dyn ToSql + Sync); 31] {
+    pub fn bound(&self) -> [&(dyn ToSql + Sync); 32] {
         let [until_0, until_1] = &self.generations.until;
         [
             &self.after.size,
@@ -214,6 +219,7 @@ impl<'b> Values<'b> {
             &self.place,
             &self.content,
             &self.leaves,
+            &self.compares_clocks,
         ]
     }
 }

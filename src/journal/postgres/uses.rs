@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::apart::Fault;
 use super::column::{digest, index, subjects};
-use super::connection::{BEGIN, COMMIT, Connection};
+use super::connection::{BEGIN, COMMIT, Connection, ROLLBACK};
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::uses::Tally;
 use crate::domain::value::clock::Timestamp;
@@ -122,7 +122,10 @@ pub async fn put_or_clear(connection: &mut Connection, change: Option<&UsesChang
     connection.simple(BEGIN).await?;
     let locked = read_head(&connection.one(LOCK, &[]).await?)?;
     match change {
-        Some(change) if locked != change.prior => Ok(false),
+        Some(change) if locked != change.prior => {
+            connection.simple(ROLLBACK).await?;
+            Ok(false)
+        }
         Some(change) => put(connection, change).await,
         None => clear(connection).await,
     }

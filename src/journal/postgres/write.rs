@@ -10,7 +10,7 @@ use super::fault::silent;
 use super::writer::{AGAIN, PostgresWriter};
 use super::{answers, apart, people, spent, uses};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{NodeId, RequestId};
+use crate::domain::value::names::RequestId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
@@ -20,7 +20,7 @@ use crate::journal::store::head::{Found, Head};
 use crate::journal::store::people::PeopleChange;
 use crate::journal::store::snapshot::Exclusive;
 use crate::journal::store::uses::UsesChange;
-use crate::journal::store::write::{Begun, Probe, Tried, Write};
+use crate::journal::store::write::{Author, Begun, Probe, Tried, Write};
 
 /// Does something in a transaction of its own, and again after 40001 and 40P01.
 macro_rules! apart {
@@ -39,7 +39,8 @@ macro_rules! apart {
                         Err(silent().into())
                     }
                 };
-                // What was committed leaves nothing to take back.
+                // One that was done has ended its transaction.
+                $writer.is_open = done.is_err();
                 $writer.roll_back().await;
                 match done {
                     Err(apart::Fault::Again(_)) if left > 0 => {}
@@ -52,8 +53,8 @@ macro_rules! apart {
 }
 
 impl Write for PostgresWriter {
-    fn write_as(&mut self, id: NodeId, instance: String) {
-        self.node = Some((id, instance));
+    fn write_as(&mut self, author: Author) {
+        self.author = Some(author);
     }
 
     fn goes_at_once(&self, prior: &Head, rows: usize, _proofs: &[Spent]) -> bool {

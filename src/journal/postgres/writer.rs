@@ -18,20 +18,19 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use super::address::PostgresAddress;
-use super::connection::{BEGIN, Bound, COMMIT, Connection, in_time};
+use super::connection::{BEGIN, Bound, COMMIT, Connection, ROLLBACK, in_time};
 use super::fault::{is_again, is_refused};
 use super::side::{Side, used};
 use super::statement::{AT_ONCE, Ends, HEAD, LAST, LOCK, NEWS, ROWS, TURN, USED, USED_AT, Values, kept, news, rows};
 use super::{apart, beside, spent};
-use crate::domain::value::names::NodeId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::StoreFault;
 use crate::journal::store::batch::{Batch, Spent};
 use crate::journal::store::column::sql;
 use crate::journal::store::head::{Found, Head};
+use crate::journal::store::keys::StoreKeys;
 use crate::journal::store::row::Since;
-use crate::journal::store::sums::SumKey;
-use crate::journal::store::write::{Begun, MOST_NEWS, Tried};
+use crate::journal::store::write::{Author, Begun, MOST_NEWS, Tried};
 use crate::journal::tree::FullTile;
 
 /// The fault of a batch on another head than `begin` found, or without the lock.
@@ -52,10 +51,11 @@ pub struct PostgresWriter {
     locked: Option<Found>,
     /// The batch that `commit` writes.
     last: Option<Last>,
+    keys: StoreKeys,
     /// The tables beside the entries.
     pub(super) side: Side,
-    /// The node that writes, and its instance. None: an operator does.
-    pub(super) node: Option<(NodeId, String)>,
+    /// The node that writes. None: an operator does.
+    pub(super) author: Option<Author>,
     /// Notified when a generation of spent proofs is to be truncated.
     pub(super) due: Arc<Notify>,
 }
@@ -71,7 +71,7 @@ struct Last {
 
 impl PostgresWriter {
     /// By this connection, and others to the same place after it.
-    pub fn by(connection: Connection, address: PostgresAddress, key: SumKey) -> Self {
+    pub fn by(connection: Connection, address: PostgresAddress, keys: StoreKeys) -> Self {
         Self {
             address,
             connection: Some(connection),
@@ -79,8 +79,9 @@ impl PostgresWriter {
             is_open_question: false,
             locked: None,
             last: None,
-            side: Side::unknown(key),
-            node: None,
+            side: Side::unknown(keys.sums.clone()),
+            keys,
+            author: None,
             due: Arc::default(),
         }
     }
@@ -100,7 +101,7 @@ impl PostgresWriter {
         if self.connection.as_ref().is_none_or(|connection| connection.client.is_closed()) {
             self.connection = None;
             self.is_open = false;
-            self.connection = Some(Connection::to(&self.address).await?);
+            self.connection = Some(Connection::confirmed(&self.address).await?);
         }
         // Invariant: set above.
         Ok(self.connection.as_mut().expect("a connection was made"))
@@ -123,7 +124,7 @@ impl PostgresWriter {
             return;
         }
         if let Some(connection) = &self.connection
-            && !matches!(in_time(connection.client.batch_execute("ROLLBACK")).await, Ok(Ok(())))
+            && !matches!(in_time(connection.client.batch_execute(ROLLBACK)).await, Ok(Ok(())))
         {
             self.connection = None;
         }
@@ -131,7 +132,12 @@ impl PostgresWriter {
 
     /// The node that writes, as statements compare it.
     fn as_node(&self) -> (Option<String>, Option<String>) {
-        self.node.as_ref().map(|(id, instance)| (id.as_str().to_owned(), instance.clone())).unzip()
+        self.author.as_ref().map(|author| (author.id.as_str().to_owned(), author.instance.clone())).unzip()
+    }
+
+    /// Whether a batch must be of a time near the database's.
+    fn compares_clocks(&self) -> bool {
+        self.author.as_ref().is_some_and(|author| author.compares_clocks)
     }
 
     /// Takes the lock, and looks where the log ends and which of `proofs` are spent: one round trip.
@@ -243,7 +249,8 @@ impl PostgresWriter {
         let side = self.side.after(&batch.after)?;
         let connection = self.connected().await?;
         let (lock, write) = (connection.prepared(LOCK).await?, connection.prepared(AT_ONCE).await?);
-        let ends = Ends { prior: &batch.prior, after: &batch.after, mac: &batch.mac };
+        let compares_clocks = self.compares_clocks();
+        let ends = Ends { prior: &batch.prior, after: &batch.after, mac: &batch.mac, compares_clocks };
         let values = Values::of(&ends, &batch.rows, &batch.tiles, &side);
         let (id, instance) = self.as_node();
         (self.is_open, self.is_open_question) = (true, true);
@@ -289,8 +296,9 @@ impl PostgresWriter {
                 (self.is_open, self.is_open_question) = (false, false);
                 Ok(answer)
             }
+            // The commit was sent behind what was refused, and ended the transaction.
             Ok(Err(fault)) if is_refused(&fault) => {
-                self.is_open_question = false;
+                (self.is_open, self.is_open_question) = (false, false);
                 Err(Untold::Refused(fault))
             }
             Ok(Err(fault)) => Err(self.lost(fault.into())),
@@ -307,11 +315,13 @@ impl PostgresWriter {
     }
 
     pub(super) async fn try_append(&mut self, batch: Batch) -> Result<(), StoreFault> {
+        self.end_batch().await?;
         let Batch { rows, tiles, prior, after, mac, beside } = batch;
         // On another head this would be a fork.
         if self.locked.as_ref() != Some(&Found { head: prior.clone(), rows: prior.size }) {
             return Err(StoreFault::Failed(OTHER_HEAD.into()));
         }
+        let keys = self.keys.clone();
         let (connection, side) = self.holding()?;
         side.uses(&rows);
         let asked = side.unread();
@@ -319,8 +329,22 @@ impl PostgresWriter {
             let found = connection.rows(USED, &[&asked]).await?;
             side.read(asked, found.iter().map(used).collect::<Result<_, _>>()?);
         }
-        beside::write(connection, side, beside).await?;
+        beside::write(connection, (side, &keys), beside).await?;
         self.last = Some(Last { rows, tiles, prior, after, mac });
+        Ok(())
+    }
+
+    /// Writes a batch that another one follows in the same transaction.
+    async fn end_batch(&mut self) -> Result<(), StoreFault> {
+        let Some(Last { rows, tiles, prior, after, mac }) = self.last.take() else { return Ok(()) };
+        let (side, compares_clocks) = (self.side.after(&after)?, self.compares_clocks());
+        let (connection, _) = self.holding()?;
+        let write = connection.prepared(LAST).await?;
+        let ends = Ends { prior: &prior, after: &after, mac: &mac, compares_clocks };
+        let values = Values::of(&ends, &rows, &tiles, &side);
+        in_time(connection.client.query_one(&write, &values.bound())).await??;
+        self.locked = Some(Found { rows: after.size, head: after.clone() });
+        self.side.take(after, side);
         Ok(())
     }
 
@@ -329,9 +353,9 @@ impl PostgresWriter {
             self.roll_back().await;
             return Err(StoreFault::Failed("there is nothing to commit".into()));
         };
-        let side = self.side.after(&after)?;
+        let (side, compares_clocks) = (self.side.after(&after)?, self.compares_clocks());
         let write = self.holding()?.0.prepared(LAST).await?;
-        let ends = Ends { prior: &prior, after: &after, mac: &mac };
+        let ends = Ends { prior: &prior, after: &after, mac: &mac, compares_clocks };
         let values = Values::of(&ends, &rows, &tiles, &side);
         self.locked = None;
         self.is_open_question = true;
@@ -403,6 +427,7 @@ impl PostgresWriter {
         // Invariant: `connected` made it.
         let connection = self.connection.as_mut().expect("a connection");
         let truncated = apart::truncate(connection, &mut self.side).await;
+        self.is_open = truncated.is_err();
         self.roll_back().await;
         if !matches!(truncated, Ok(false)) {
             self.side.forget();

@@ -13,6 +13,7 @@ use crate::journal::load::may_begin;
 use crate::journal::store::batch::MacKey;
 use crate::journal::store::head::Head;
 use crate::journal::store::row::{News, Since};
+use crate::journal::tail::Line;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;
 
@@ -26,6 +27,8 @@ pub struct Followed {
     pub state: Arc<State>,
     /// One more than the index of the last erasure among them.
     pub erased: Option<u64>,
+    /// The changes among them.
+    pub told: Vec<Line>,
     /// Whether that is where the log ends.
     pub is_whole: bool,
 }
@@ -36,11 +39,11 @@ pub fn follow((head, tree, state): (&Head, &Tree, &Arc<State>), since: &Since, k
     if found.head.size <= head.size || found.rows != found.head.size || since.news.is_empty() {
         return None;
     }
-    let mut fold = Fold { head: head.clone(), tree: tree.clone(), state: None, erased: None };
+    let mut fold = Fold { head: head.clone(), tree: tree.clone(), state: None, erased: None, told: Vec::new() };
     for news in &since.news {
         fold.batch(news, state, key)?;
     }
-    let Fold { head, tree, state: folded, erased } = fold;
+    let Fold { head, tree, state: folded, erased, told } = fold;
     let is_whole = head.size == found.head.size;
     if is_whole && (head.root != found.head.root || head.last_change != found.head.last_change) {
         return None;
@@ -57,7 +60,7 @@ pub fn follow((head, tree, state): (&Head, &Tree, &Arc<State>), since: &Since, k
             Arc::new(state)
         },
     );
-    Some(Followed { head, tree, state, erased, is_whole })
+    Some(Followed { head, tree, state, erased, told, is_whole })
 }
 
 /// The log as far as it was followed.
@@ -67,6 +70,7 @@ struct Fold {
     /// The state, once a change was folded.
     state: Option<State>,
     erased: Option<u64>,
+    told: Vec<Line>,
 }
 
 impl Fold {
@@ -86,6 +90,8 @@ impl Fold {
             && let Some(change) = change(alone.as_deref()?, leaf)?
         {
             self.change(&change, (size, last_change), before)?;
+            let body = String::from_utf8(alone.clone()?).ok()?;
+            self.told.push(Line::of(root, batch.mac[..].try_into().ok()?, body));
         }
         Some(())
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Sequencer;
 use super::followed::{self, Followed};
 use super::view::View;
+use crate::domain::log::format;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StopReason, StoreFault, Unavailable};
@@ -41,7 +42,7 @@ impl Sequencer {
                     let what = StoreFault::Foreign(table).to_string();
                     return Err(self.shared.stop(StopReason::Foreign { index: self.head.size, what }));
                 }
-                Err(fault) => return Err(self.failed(fault.into()).await),
+                Err(fault) => return Err(self.failed(fault).await),
             };
             if self.is_at(&since.found) {
                 return Ok(Some(fresh));
@@ -49,7 +50,11 @@ impl Sequencer {
             match followed::follow((&self.head, &self.tree, &self.state), &since, &self.key) {
                 Some(followed) if followed.is_whole => match self.take_in(followed).await {
                     Ok(()) => return Ok(None),
-                    Err(fault) => return Err(self.failed(fault).await),
+                    Err(unavailable) => {
+                        self.shared.set_writable(false);
+                        self.abort().await;
+                        return Err(unavailable);
+                    }
                 },
                 Some(_) | None => {
                     self.abort().await;
@@ -83,17 +88,26 @@ impl Sequencer {
     }
 
     async fn take_in(&mut self, followed: Followed) -> Result<(), Unavailable> {
-        let Followed { head, tree, state, erased, is_whole: _ } = followed;
+        let Followed { head, tree, state, erased, told, is_whole: _ } = followed;
         if state.checkpoint_keys != self.state.checkpoint_keys {
             self.take_over().await?;
         }
         if head.last_change != self.head.last_change {
             self.shared.lease.news.notify_one();
         }
+        if told.is_empty() && head.last_change != self.head.last_change {
+            // The log was read anew, and so is the tail.
+            self.tailed = None;
+        }
+        self.untold.extend(told);
         (self.head, self.tree, self.state) = (head, tree, state);
         self.erased = erased.unwrap_or(self.erased);
         self.shared.with_issued(|issued| issued.begin_at(self.head.size));
         self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+        if self.state.format > format::NEWEST {
+            let what = format!("entries have the format {} from here on, which this version does not read", self.state.format);
+            return Err(self.shared.stop(StopReason::Foreign { index: self.head.size, what }));
+        }
         // Nothing is recorded here any more: it goes on elsewhere.
         match &self.state.moved {
             Some(to) => Err(self.shared.stop(StopReason::Moved { to: to.clone() })),
@@ -123,7 +137,9 @@ impl Sequencer {
             let Loaded { head, tree, state, summed: _ } = loaded;
             // It may have erased something.
             let erased = Some(head.size);
-            return self.take_in(Followed { head, tree, state: Arc::new(state), erased, is_whole: true }).await;
+            return self
+                .take_in(Followed { head, tree, state: Arc::new(state), erased, told: Vec::new(), is_whole: true })
+                .await;
         }
         let what = "the log does not extend what this node wrote".to_owned();
         Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))

@@ -5,52 +5,52 @@
 //! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
 //! known; a failed commit is settled by reading the head again.
 
+mod changing;
 mod followed;
 mod following;
 pub mod issued;
 pub mod queue;
 pub mod refusals;
+pub mod reply;
 mod settling;
+mod several;
 mod upkeep;
 pub mod view;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use super::answers::ForRequest;
-use super::fault::Unavailable;
+use super::fault::{StoreFault, Unavailable};
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
-use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
+use super::store::batch::{Batch, Beside, MacKey, Row};
 use super::store::head::Head;
 use super::store::reader::Reader;
 use super::store::write::{Tried, Write};
+use super::tail::Line;
 use super::tree::Tree;
 use crate::domain::decision::grant::Decision;
-use crate::domain::log::change::Change;
-use crate::domain::log::entry::{ChangeEntry, Entry};
-use crate::domain::log::journal::JournalChange;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
-use queue::{
-    Answer, ChangeOutcome, ChangeRequest, Item, Placed, Work, answer_refused, answer_replayed, apart, gather, place, replayed,
-    rows, unique,
-};
+use queue::{Answer, Inbox, Item, Placed, Work, answer_refused, answer_replayed, apart, place, replayed, rows, unique};
 use refusals::{Counts, Known};
 use view::{Shared, View};
 
 /// Refusals that share a commit with grants.
 const REFUSALS: usize = 128;
 
+/// How often the same is tried at most, if the store takes it back each time.
+const AGAIN: u32 = 3;
+
 /// How often the sequencer shows that it can be asked.
 const PULSE: Duration = Duration::from_millis(250);
 
 /// Everything that a sequencer works with.
 pub struct Sequencer {
+    pub inbox: Inbox,
     pub store: Box<dyn Write>,
     pub reader: Reader,
     pub shared: Arc<Shared>,
@@ -66,6 +66,12 @@ pub struct Sequencer {
     pub proved: Instant,
     /// Entries that the anchor covers.
     pub anchored: u64,
+    /// The last change that the tail beside it holds. None: the tail is to be written anew.
+    pub tailed: Option<u64>,
+    /// Changes that it does not hold yet.
+    pub untold: Vec<Line>,
+    /// When old changes were last taken out of it.
+    pub tail_began: Timestamp,
     /// The slice of spent proofs that is purged next, and the second of the last purge.
     pub purge: (u8, Timestamp),
     /// When requests were last forgotten whose time was over.
@@ -74,11 +80,15 @@ pub struct Sequencer {
     pub erased: u64,
     /// The note that proves a loss, until it is kept beside the anchor.
     pub loss: Option<String>,
+    /// Whether the store took back what failed last, and the same may begin again.
+    pub is_taken_back: bool,
+    /// Whether another node had written when this one took the lock last.
+    pub is_contended: bool,
 }
 
 impl Sequencer {
     /// Works until the queue closes.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+    pub async fn run(mut self) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut pulse = tokio::time::interval(PULSE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,8 +97,8 @@ impl Sequencer {
         let mut closing = None;
         while closing.is_none() {
             self.shared.beat();
-            let first = tokio::select! {
-                work = queue.recv() => work,
+            let has_work = tokio::select! {
+                has_work = self.inbox.has_work() => has_work,
                 _ = pulse.tick() => {
                     self.prove_store().await;
                     continue;
@@ -102,16 +112,17 @@ impl Sequencer {
                     continue;
                 }
             };
-            let Some(first) = first else { break };
-            let mut waiting = VecDeque::from([first]);
-            gather(&mut queue, &mut waiting).await;
-            closing = self.serve(waiting).await;
+            if !has_work {
+                break;
+            }
+            self.inbox.gather().await;
+            closing = self.serve().await;
         }
         self.write_records(Vec::new(), true).await;
         self.write_anchor().await;
         self.write_lost().await;
         // Queued work is answered by the closing of its channel: not written.
-        drop(queue);
+        drop(self.inbox);
         if let Err(fault) = self.store.close().await {
             tracing::warn!(%fault, "the journal's store was not closed in order");
         }
@@ -120,20 +131,22 @@ impl Sequencer {
         }
     }
 
-    /// Serves what was drained, in its order: grants together, each change by itself.
-    async fn serve(&mut self, waiting: VecDeque<Work>) -> Option<oneshot::Sender<()>> {
+    /// Serves what is here, in its order: grants together, each change by itself.
+    async fn serve(&mut self) -> Option<oneshot::Sender<()>> {
         let mut items = Vec::new();
         let mut replies = Vec::new();
         let (mut people, mut uses) = (Vec::new(), Vec::new());
         let mut refusals = false;
-        for work in waiting {
+        while let Some(work) = self.inbox.next() {
             match work {
                 Work::Record(item) => items.push(item),
                 Work::Refusals => refusals = true,
                 Work::Change(asked, answer) => {
                     self.write_records(std::mem::take(&mut items), false).await;
-                    // The caller may be gone; the change stands all the same.
-                    let _gone = answer.send(self.change(*asked).await);
+                    if answer.take() {
+                        let outcome = self.change(*asked, || answer.is_late()).await;
+                        answer.send(outcome);
+                    }
                 }
                 // After the grants: no token waits for an answer to be kept.
                 Work::Keep(reply, answer) => replies.push((*reply, answer)),
@@ -143,17 +156,13 @@ impl Sequencer {
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
                 }
-                Work::Look(answer) => {
-                    let _gone = answer.send(self.look().await);
-                }
+                Work::Look(answer) => answer.send(self.look().await),
                 Work::Lost(loss, answer) => {
                     self.lost(*loss).await;
                     let _gone = answer.send(());
                 }
-                Work::Joined { id, instance } => self.store.write_as(id, instance),
-                Work::Tree(answer) => {
-                    let _gone = answer.send((self.head.clone(), self.tree.clone()));
-                }
+                Work::Joined(author) => self.store.write_as(author),
+                Work::Tree(answer) => answer.send(Ok((self.head.clone(), self.tree.clone()))),
                 Work::Close(answer) => {
                     self.write_records(items, false).await;
                     self.keep(replies).await;
@@ -181,17 +190,25 @@ impl Sequencer {
         if items.is_empty() && known.is_empty() && counts.is_empty() {
             return;
         }
-        let mut pending = items;
-        match self.try_records(&mut pending, &known, &counts).await {
+        let mut pending: Vec<_> = items.into_iter().filter(|item| item.answer.take()).collect();
+        let mut left = AGAIN;
+        let recorded = loop {
+            left -= 1;
+            match self.try_records(&mut pending, &known, &counts).await {
+                Err(_) if left > 0 && std::mem::take(&mut self.is_taken_back) => {}
+                recorded => break recorded,
+            }
+        };
+        match recorded {
             Ok(recorded) => {
                 for (answer, placed) in recorded {
-                    let _gone = answer.send(Ok(placed));
+                    answer.send(Ok(placed));
                 }
             }
             Err(unavailable) => {
                 self.shared.with_refusals(|refusals| refusals.put_back(known, counts));
                 for item in pending {
-                    let _gone = item.answer.send(Err(unavailable.into()));
+                    item.answer.send(Err(unavailable.into()));
                 }
             }
         }
@@ -205,9 +222,10 @@ impl Sequencer {
         counts: &Counts,
     ) -> Result<Vec<(Answer, Placed)>, Unavailable> {
         // If all have seen the last change, the batch is tried at once: one hop to the store. Else, and if it did not go, the
-        // lock is taken, each is decided again that must be, and then it is written.
+        // lock is taken, each is decided again that must be, and then it is written. While other nodes write as well, it would not go, and
+        // the wait for the lock would be for nothing.
         let time = self.shared.time_after(self.head.time)?;
-        let current = pending.iter().all(|item| item.seen == self.head.last_change);
+        let current = !self.is_contended && pending.iter().all(|item| item.seen == self.head.last_change);
         if current
             && time <= self.purge.1
             && let Some(recorded) = self.try_at_once(pending, known, counts, time).await?
@@ -218,13 +236,18 @@ impl Sequencer {
         // that is taken back with the lock, and each is decided again before it spends.
         let guess = if current { unique(pending) } else { Vec::new() };
         let fresh = self.begin(&guess).await?;
+        self.is_contended = fresh.is_none();
         let time = self.time(None).await?;
+        if self.is_contended {
+            // What came while this node waited for the lock needs no lock of its own.
+            pending.extend(self.inbox.later(pending.len()).into_iter().filter(|item| item.answer.take()));
+        }
         self.decide_again(pending, time);
         let fresh = match fresh {
             Some(fresh) if current => fresh,
             _ => match self.store.spend(&unique(pending)).await {
                 Ok(fresh) => fresh,
-                Err(fault) => return Err(self.failed(fault.into()).await),
+                Err(fault) => return Err(self.failed(fault).await),
             },
         };
         let replayed = replayed(pending, fresh);
@@ -282,7 +305,8 @@ impl Sequencer {
 
     /// Takes decisions again that have not seen the last change, while this batch holds the head.
     fn decide_again(&self, pending: &mut Vec<Item>, now: Timestamp) {
-        for mut item in std::mem::take(pending) {
+        // Nobody would get the token of one that came too late.
+        for mut item in std::mem::take(pending).into_iter().filter(|item| !item.answer.is_late()) {
             if item.seen != self.head.last_change {
                 match (item.again)(&self.state, now) {
                     Decision::Granted(grant) => item.grant = grant,
@@ -294,75 +318,6 @@ impl Sequencer {
             }
             pending.push(item);
         }
-    }
-
-    /// One commit: a change alone.
-    pub async fn change(&mut self, asked: ChangeRequest) -> Result<ChangeOutcome, Unavailable> {
-        self.begin(&[]).await?;
-        if asked.seen != self.head.last_change {
-            self.abort().await;
-            return Ok(ChangeOutcome::Stale);
-        }
-        let index = self.head.size;
-        let time = self.time(Some(&asked.change.what)).await?;
-        if let Some(ForRequest { id, once: Some(once) }) = &asked.request {
-            match self.store.claim(once, id, time).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    // Another node did it since somebody looked here.
-                    self.abort().await;
-                    return Err(Unavailable::BUSY);
-                }
-                Err(fault) => return Err(self.failed(fault.into()).await),
-            }
-        }
-        let entry = ChangeEntry {
-            index,
-            time,
-            subject: asked.change.what.subject(),
-            request_id: asked.request.map(|request| request.id),
-            prior: self.head.last_change,
-            change: asked.change,
-        };
-        let row = Row::change(&entry);
-        if row.body.len() > LONGEST {
-            self.abort().await;
-            return Err(Unavailable::TOO_LONG);
-        }
-        // A change that cannot be read again would keep every later start from the journal.
-        if let Err(error) = Entry::parse(row.body.as_bytes()) {
-            tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
-            self.abort().await;
-            return Err(Unavailable::BUSY);
-        }
-        let mut state = State::clone(&self.state);
-        state.apply(index, time, &entry.change);
-        state.forget_expired(time);
-        let erases = !asked.beside.erased.is_empty();
-        let deletes = erases || !asked.beside.destroyed.is_empty();
-        self.write(vec![row], Some((asked.beside, Arc::new(state))), time).await?;
-        if erases {
-            self.erased = index + 1;
-        }
-        if deletes && let Err(fault) = self.store.scrub().await {
-            tracing::warn!(%fault, "what was deleted stays in the write-ahead log until it is written over");
-        }
-        self.write_anchor().await;
-        Ok(ChangeOutcome::Done(index))
-    }
-
-    /// The time of an entry that is written now, after [`Self::begin`].
-    ///
-    /// Only the change that corrects the time of the log may go back behind the head.
-    async fn time(&mut self, what: Option<&Change>) -> Result<Timestamp, Unavailable> {
-        let time = match what {
-            Some(Change::Journal(JournalChange::Reopened { corrects: Some(_), .. })) => self.shared.believed(),
-            _ => self.shared.time_after(self.head.time),
-        };
-        if time.is_err() {
-            self.abort().await;
-        }
-        Ok(time?)
     }
 
     /// Writes and commits `rows`; on success this node's head, tree and state are those after them.
@@ -379,20 +334,24 @@ impl Sequencer {
             batch.beside = beside;
             state
         });
+        let told = batch.rows.first().filter(|_| state.is_some()).map(|row| Line::of_batch(&batch, row));
         let after = batch.after.clone();
         let (slice, purged) = self.purge;
         if time > purged {
             if let Err(fault) = self.store.purge(slice, time).await {
-                return Err(self.failed(fault.into()).await);
+                return Err(self.failed(fault).await);
             }
             self.purge = (slice.wrapping_add(1), time);
         }
         if let Err(fault) = self.store.append(batch).await {
-            return Err(self.failed(fault.into()).await);
+            return Err(self.failed(fault).await);
         }
-        if let Err(fault) = self.store.commit().await {
-            self.settle(fault, &after).await?;
+        match self.store.commit().await {
+            Ok(()) => {}
+            Err(fault @ StoreFault::Again(_)) => return Err(self.failed(fault).await),
+            Err(fault) => self.settle(fault, &after).await?,
         }
+        self.untold.extend(told);
         self.took(after, tree, state, started);
         Ok(())
     }
@@ -416,10 +375,14 @@ impl Sequencer {
         }
     }
 
-    pub async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
-        self.shared.set_writable(false);
+    /// Ends a batch that the store did not take.
+    pub async fn failed(&mut self, fault: StoreFault) -> Unavailable {
+        self.is_taken_back = matches!(fault, StoreFault::Again(_));
+        if !self.is_taken_back {
+            self.shared.set_writable(false);
+        }
         self.abort().await;
-        unavailable
+        fault.into()
     }
 
     /// Ends a batch of which nothing was left.

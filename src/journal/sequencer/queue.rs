@@ -1,12 +1,13 @@
 //! The queue for the next commit: grants and changes, each with a channel for its outcome.
 //!
-//! Enter through [`gather`]. The journal's handles put work in; the sequencer takes it out, all that is there at once.
+//! Enter through [`Inbox`]. The journal's handles put work in; the sequencer takes it out, all that is there at once.
 
 use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::refusals::{Counts, Known};
+use super::reply::Reply;
 use crate::domain::decision::grant::{Decision, Grant};
 use crate::domain::log::change::Attributed;
 use crate::domain::log::entry::{Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
@@ -14,7 +15,6 @@ use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Refused;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::NodeId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers;
 use crate::journal::fault::Loss;
@@ -23,6 +23,7 @@ use crate::journal::store::batch::{Beside, Row};
 use crate::journal::store::head::Head;
 use crate::journal::store::people::PeopleChange;
 use crate::journal::store::uses::UsesChange;
+use crate::journal::store::write::Author;
 use crate::journal::tree::Tree;
 
 /// Grants in one commit.
@@ -32,7 +33,7 @@ const LARGEST_BATCH: usize = 256;
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
 /// The channel for the outcome of a grant.
-pub type Answer = oneshot::Sender<Result<Placed, RecordFault>>;
+pub type Answer = Reply<Result<Placed, RecordFault>>;
 
 /// A grant in the log.
 pub struct Placed {
@@ -52,6 +53,7 @@ pub struct Item {
 }
 
 /// A change on its way into the log.
+#[derive(Clone)]
 pub struct ChangeRequest {
     pub seen: Option<u64>,
     pub request: Option<answers::ForRequest>,
@@ -70,13 +72,13 @@ pub enum ChangeOutcome {
 /// An item of the queue.
 pub enum Work {
     Record(Item),
-    Change(Box<ChangeRequest>, oneshot::Sender<Result<ChangeOutcome, Unavailable>>),
+    Change(Box<ChangeRequest>, Reply<Result<ChangeOutcome, Unavailable>>),
     /// An answer to a request that may come twice.
-    Keep(Box<answers::Sealed>, oneshot::Sender<Result<(), Unavailable>>),
+    Keep(Box<answers::Sealed>, Reply<Result<(), Unavailable>>),
     /// People of the directory.
-    People(Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>),
+    People(Box<PeopleChange>, Reply<Result<bool, Unavailable>>),
     /// Counts of uses; none to take them away.
-    Uses(Option<Box<UsesChange>>, oneshot::Sender<Result<bool, Unavailable>>),
+    Uses(Option<Box<UsesChange>>, Reply<Result<bool, Unavailable>>),
     /// Refusals wait.
     Refusals,
     /// Issuance and refusal entries of this range leave the database.
@@ -86,16 +88,13 @@ pub enum Work {
         answer: oneshot::Sender<Result<(), Unavailable>>,
     },
     /// Somebody else may have written: the head is read anew.
-    Look(oneshot::Sender<Result<(), Unavailable>>),
+    Look(Reply<Result<(), Unavailable>>),
     /// The log is not all of it: nothing is written any more.
     Lost(Box<Loss>, oneshot::Sender<()>),
     /// This node has joined: what it writes counts as long as this instance has the id.
-    Joined {
-        id: NodeId,
-        instance: String,
-    },
+    Joined(Author),
     /// The tree as it is, for proofs.
-    Tree(oneshot::Sender<(Head, Tree)>),
+    Tree(Reply<Result<(Head, Tree), Unavailable>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -161,33 +160,84 @@ pub fn place(items: Vec<Item>, claims: Vec<Vec<u8>>, first: u64, time: Timestamp
 
 pub fn answer_replayed(items: Vec<Item>) {
     for item in items {
-        let _gone = item.answer.send(Err(RecordFault::Replayed));
+        item.answer.send(Err(RecordFault::Replayed));
     }
 }
 
 pub fn answer_refused(item: Item, refused: Refused) {
-    let _gone = item.answer.send(Err(RecordFault::Refused(Box::new(refused))));
+    item.answer.send(Err(RecordFault::Refused(Box::new(refused))));
 }
 
 /// Turns that a gathering gives the rest of the process without anything new coming of it.
 const IDLE_TURNS: u32 = 3;
 
-/// Takes everything from the queue, and lets tasks that are ready add to it.
-///
-/// Work that is about to come joins this commit instead of waiting out its `fsync`. There is no timer: an idle broker gets a few turns that cost nothing, a busy one is done when nothing new comes.
-pub async fn gather(queue: &mut mpsc::Receiver<Work>, waiting: &mut VecDeque<Work>) {
-    let mut idle = 0;
-    while idle < IDLE_TURNS {
-        let before = waiting.len();
-        while waiting.len() < LARGEST_BATCH
-            && let Ok(work) = queue.try_recv()
+/// What was put in the queue and is not served yet, in its order.
+pub struct Inbox {
+    queue: mpsc::Receiver<Work>,
+    waiting: VecDeque<Work>,
+}
+
+impl Inbox {
+    pub fn of(queue: mpsc::Receiver<Work>) -> Self {
+        Self { queue, waiting: VecDeque::new() }
+    }
+
+    /// Waits for work. Returns false once the queue is closed and empty.
+    pub async fn has_work(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            self.waiting.extend(self.queue.recv().await);
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Takes everything from the queue, and lets tasks that are ready add to it.
+    ///
+    /// Work that is about to come joins this commit instead of waiting out its `fsync`. There is no timer: an idle broker gets a few turns
+    /// that cost nothing, a busy one is done when nothing new comes.
+    pub async fn gather(&mut self) {
+        let mut idle = 0;
+        while idle < IDLE_TURNS {
+            let before = self.waiting.len();
+            while self.waiting.len() < LARGEST_BATCH
+                && let Ok(work) = self.queue.try_recv()
+            {
+                self.waiting.push_back(work);
+            }
+            if self.waiting.len() >= LARGEST_BATCH {
+                return;
+            }
+            idle = if self.waiting.len() > before { 0 } else { idle + 1 };
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The next work, of what is here.
+    pub fn next(&mut self) -> Option<Work> {
+        self.waiting.pop_front()
+    }
+
+    /// Takes the grants that came since, for a batch that has so many already. Takes none while other work waits, which came first.
+    pub fn later(&mut self, already: usize) -> Vec<Item> {
+        let mut items = Vec::new();
+        while self.waiting.is_empty()
+            && already + items.len() < LARGEST_BATCH
+            && let Ok(work) = self.queue.try_recv()
         {
-            waiting.push_back(work);
+            match work {
+                Work::Record(item) => items.push(item),
+                Work::Change(..)
+                | Work::Keep(..)
+                | Work::People(..)
+                | Work::Uses(..)
+                | Work::Refusals
+                | Work::Leave { .. }
+                | Work::Look(_)
+                | Work::Lost(..)
+                | Work::Joined(_)
+                | Work::Tree(_)
+                | Work::Close(_) => self.waiting.push_back(work),
+            }
         }
-        if waiting.len() >= LARGEST_BATCH {
-            return;
-        }
-        idle = if waiting.len() > before { 0 } else { idle + 1 };
-        tokio::task::yield_now().await;
+        items
     }
 }

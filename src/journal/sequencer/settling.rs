@@ -1,5 +1,6 @@
 //! A commit whose answer was lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sequencer;
@@ -12,20 +13,23 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 impl Sequencer {
     /// When the store does not say that it committed, the log says whether it did.
     ///
-    /// Until it does everything is refused: neither a yes nor a no would be true. It is asked again for as long as the journal is open.
+    /// Until it does everything is refused: neither a yes nor a no would be true. It is asked again for as long as the journal is open, and
+    /// whoever waits longer than [`ANSWERED_WITHIN`](super::reply::ANSWERED_WITHIN) is told so.
     pub async fn settle(&mut self, fault: StoreFault, after: &Head) -> Result<(), Unavailable> {
         tracing::warn!(%fault, "a commit failed; reading the log to learn its outcome");
         self.shared.set_writable(false);
         self.shared.set_unsettled(true);
         let settled = loop {
-            match self.outcome(after).await {
+            let shared = Arc::clone(&self.shared);
+            let outcome = tokio::select! {
+                outcome = self.outcome(after) => outcome,
+                () = shared.closed() => break Err(Unavailable::UNCONFIRMED),
+            };
+            match outcome {
                 Ok(Some(settled)) => break settled,
                 // What is there is proved with the next batch.
                 Ok(None) => break Err(Unavailable::BUSY),
                 Err(fault) => tracing::warn!(%fault, "the log cannot be read"),
-            }
-            if self.shared.is_closing() {
-                break Err(Unavailable::BUSY);
             }
             tokio::time::sleep(SETTLING_PAUSE).await;
         };

@@ -2,18 +2,26 @@
 //!
 //! It is the same task: nothing here runs while a batch is being written.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::Sequencer;
+use super::reply::Reply;
+use super::view::View;
 use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
-use crate::journal::fault::{Loss, StopReason, Unavailable};
+use crate::journal::fault::{Loss, OpenFault, StopReason, StoreFault, Unavailable};
 use crate::journal::store::people::PeopleChange;
 use crate::journal::store::uses::UsesChange;
 use crate::journal::store::write::Probe;
+use crate::journal::tail::{self, TailFile};
 use crate::journal::tree::note::{Checkpoint, Kept};
+
+/// How long a tail may be read from the log, while nothing is written.
+const TAIL_READ_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the tail grows before old changes are taken out.
+const TAIL_GROWS: Seconds = Seconds::hours(1);
 
 /// How often requests are forgotten whose time is over.
 const FORGETTING: Seconds = Seconds::minutes(1);
@@ -22,13 +30,13 @@ const FORGETTING: Seconds = Seconds::minutes(1);
 const PROVED_FOR: Duration = Duration::from_millis(750);
 
 /// A reply, and who waits until it is kept.
-pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
+pub type Waiting = (Sealed, Reply<Result<(), Unavailable>>);
 
 /// Counts of uses on their way to their rows, and who waits until they are there.
-pub type Counting = (Option<Box<UsesChange>>, oneshot::Sender<Result<bool, Unavailable>>);
+pub type Counting = (Option<Box<UsesChange>>, Reply<Result<bool, Unavailable>>);
 
 /// People on their way to their rows, and who waits until they are there.
-pub type Writing = (Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>);
+pub type Writing = (Box<PeopleChange>, Reply<Result<bool, Unavailable>>);
 
 impl Sequencer {
     /// Does the work of each second: counts of the last minute, the anchor, expired requests.
@@ -85,14 +93,14 @@ impl Sequencer {
             kept = Err(fault.into());
         }
         for answer in waiting {
-            let _gone = answer.send(kept);
+            answer.send(kept);
         }
     }
 
     /// Writes people of the directory, each write by itself.
     pub async fn put_people(&mut self, changes: Vec<Writing>) {
-        for (change, answer) in changes {
-            let _gone = answer.send(self.put(&change).await);
+        for (change, answer) in changes.into_iter().filter(|(_, answer)| answer.take()) {
+            answer.send(self.put(&change).await);
         }
     }
 
@@ -112,12 +120,12 @@ impl Sequencer {
 
     /// Writes counts of uses, each write by itself. They are of entries that are on record, so a clock in doubt does not matter.
     pub async fn put_uses(&mut self, changes: Vec<Counting>) {
-        for (change, answer) in changes {
+        for (change, answer) in changes.into_iter().filter(|(_, answer)| answer.take()) {
             let put = match self.shared.running() {
                 Ok(()) => self.store.put_uses(change.as_deref()).await.map_err(Unavailable::from),
                 Err(fault) => Err(fault),
             };
-            let _gone = answer.send(put);
+            answer.send(put);
         }
     }
 
@@ -126,7 +134,7 @@ impl Sequencer {
         self.shared.running()?;
         match self.store.leave(from, until.min(self.state.archive.until())).await {
             Ok(()) => Ok(()),
-            Err(fault) => Err(self.failed(fault.into()).await),
+            Err(fault) => Err(self.failed(fault).await),
         }
     }
 
@@ -156,7 +164,18 @@ impl Sequencer {
     pub async fn write_anchor(&mut self) {
         let Some(anchor) = self.anchor.clone() else { return };
         // A journal that stopped has nothing to say of what is newest.
-        if self.anchored == self.head.size || self.shared.running().is_err() {
+        if self.shared.running().is_err() {
+            self.keep_untold(&anchor.tail()).await;
+            return;
+        }
+        if self.anchored == self.head.size {
+            return;
+        }
+        // Before the anchor, which then knows no change that the tail lacks.
+        if let Err(fault) = self.write_tail(&anchor.tail()).await {
+            tracing::error!(%fault, "the changes of the last hours cannot be kept beside the anchor of the journal");
+            self.tailed = None;
+            self.shared.set_anchored(false);
             return;
         }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
@@ -175,5 +194,48 @@ impl Sequencer {
             Err(fault) => tracing::error!(fault, "the anchor of the journal cannot be written"),
         }
         self.shared.set_anchored(self.anchored == self.head.size);
+    }
+
+    /// Adds changes to the tail that this node saw before it stopped: an operator who reopens the log has them recorded again.
+    async fn keep_untold(&mut self, tail: &TailFile) {
+        let untold = std::mem::take(&mut self.untold);
+        if untold.is_empty() {
+            return;
+        }
+        if let Err(fault) = tail.add(untold).await {
+            tracing::error!(%fault, "changes that this node saw before it stopped cannot be kept beside the anchor of the journal");
+        }
+    }
+
+    /// Puts the newest changes into the tail, if they are not there; from time to time old ones are taken out.
+    ///
+    /// What this node wrote or followed is in memory: no change waits for a connection that reads. Only a tail that is not known to be whole is
+    /// read from the log.
+    async fn write_tail(&mut self, tail: &TailFile) -> Result<(), OpenFault> {
+        let Some(last) = self.head.last_change else { return Ok(()) };
+        let untold = std::mem::take(&mut self.untold);
+        match self.tailed {
+            Some(tailed) if tailed == last => {}
+            Some(_) if !untold.is_empty() => {
+                tail.add(untold).await?;
+                self.tailed = Some(last);
+            }
+            Some(_) | None => {
+                let since = self.head.time.minus(tail::KEPT);
+                let reading = async {
+                    let view = View::of(&self.head, Arc::clone(&self.state));
+                    let from = self.reader.count_until(since, &view).await?;
+                    tail.write(&self.reader, from.min(last)).await
+                };
+                let late = |_| StoreFault::Late("the changes of the last hours were not read in time".into());
+                self.tailed = tokio::time::timeout(TAIL_READ_WITHIN, reading).await.map_err(late)??;
+                self.tail_began = self.head.time;
+            }
+        }
+        if self.head.time >= self.tail_began.plus(TAIL_GROWS) {
+            tail.forget_before(self.head.time.minus(tail::KEPT)).await?;
+            self.tail_began = self.head.time;
+        }
+        Ok(())
     }
 }

@@ -79,8 +79,9 @@ pub struct Shared {
     /// When the sequencer showed last that it can be asked.
     beat: Mutex<Instant>,
     stopped: OnceLock<StopReason>,
+    held_back: Mutex<Option<String>>,
     unsettled: AtomicBool,
-    closing: AtomicBool,
+    closing: watch::Sender<bool>,
     /// The lease of this node.
     pub lease: Lease,
 }
@@ -113,8 +114,9 @@ impl Shared {
             commit_micros: AtomicU64::new(0),
             beat: Mutex::new(Instant::now()),
             stopped: OnceLock::new(),
+            held_back: Mutex::default(),
             unsettled: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
             lease: Lease::unneeded(),
         }
     }
@@ -212,11 +214,14 @@ impl Shared {
 
     /// The journal is being closed: nothing is asked for ever any more.
     pub fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+        self.closing.send_replace(true);
     }
 
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
+    /// Waits until the journal is being closed.
+    pub async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as `self`.
+        let _closed = closing.wait_for(|closing| *closing).await;
     }
 
     pub fn set_anchored(&self, anchored: bool) {
@@ -241,6 +246,18 @@ impl Shared {
         Unavailable::STOPPED
     }
 
+    /// Says why a journal that stopped does not begin anew, although the log was reopened.
+    pub fn hold_back(&self, why: Option<String>) {
+        let mut known = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == why {
+            return;
+        }
+        if let Some(why) = &why {
+            tracing::error!(why, "the journal was reopened, and this node does not go on");
+        }
+        *known = why;
+    }
+
     /// Refuses what rests on the time while that cannot be believed.
     pub fn steady(&self) -> Result<(), Unavailable> {
         if self.clock_fault().is_some() { Err(Unavailable::CLOCK) } else { Ok(()) }
@@ -258,6 +275,8 @@ impl Shared {
             commits: self.commits.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
             unsettled: self.unsettled.load(Ordering::Relaxed),
+            database: self.lease.database(),
+            is_database_known: self.lease.is_looked_at(),
             leased: match (self.lease.is_fresh(), self.lease.holds()) {
                 (true, _) => Leased::Held,
                 (false, true) => Leased::Late,
@@ -266,6 +285,7 @@ impl Shared {
             clock: self.clock_fault(),
             held_up: self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > HELD_UP,
             stopped: self.stopped.get().cloned(),
+            held_back: self.held_back.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

@@ -228,6 +228,7 @@ impl Side {
         self.lately.take(&step, &spends, after);
         self.used.extend(used);
         self.sums = sums;
+        self.clear();
     }
 }
 

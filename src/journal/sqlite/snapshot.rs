@@ -17,7 +17,8 @@ use crate::journal::store::Answer;
 use crate::journal::store::batch::Spent;
 use crate::journal::store::head::Head;
 use crate::journal::store::row::{
-    AnswerRow, ChangeRow, Counts, End, EntryRow, LastUse, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch, StoredText,
+    AnswerRow, ChangeRow, End, EntryRow, LastUse, LastUses, Outside, SearchRow, SpentPage, SpentPlace, SpentRow, StoredBatch,
+    StoredText,
 };
 use crate::journal::store::snapshot::{Checked, Exclusive, PAGE, Snapshot};
 use crate::journal::store::sums::{SumKey, Table};
@@ -44,8 +45,10 @@ const CHANGES: &str = "SELECT e.idx, e.body, e.leaf, e.time, b.first, b.size_aft
 /// The first condition is that of the index.
 const OF_KIND: &str =
     "SELECT idx, body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND kind = ? ORDER BY idx";
-const COUNTS: &str = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
-    (SELECT count(*) FROM tiles)";
+const OUTSIDE: &str = "SELECT (SELECT count(*) FROM entries WHERE idx < 0), \
+    (SELECT count(*) FROM batches WHERE first < 0 OR first >= h.size), \
+    (SELECT count(*) FROM tiles WHERE level < 0 OR level > 6 OR idx < 0 OR idx >= (h.size >> (8 * (level + 1)))) \
+    FROM head h WHERE h.id = 1";
 const CONSUMED: &str = "SELECT proof, gone_after FROM consumed WHERE proof > ? ORDER BY proof LIMIT ?";
 const TEXTS: &str = "SELECT digest, salt, text FROM texts WHERE digest > ? ORDER BY digest LIMIT ?";
 
@@ -133,11 +136,10 @@ impl Snapshot for Reading<'_> {
         Box::pin(tile(&mut self.0, level, index))
     }
 
-    fn counts(&mut self, size: u64) -> Answer<'_, Counts> {
+    fn outside(&mut self) -> Answer<'_, Outside> {
         Box::pin(async move {
-            let row = sqlx::query(COUNTS).bind(sql(size)).fetch_one(&mut *self.0).await?;
-            let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-            Ok(Counts { entries: count(0)?, batches_outside: count(1)?, tiles: count(2)? })
+            let Some(row) = sqlx::query(OUTSIDE).fetch_optional(&mut *self.0).await? else { return Ok(Outside::default()) };
+            Ok(Outside { entries: index(&row, 0)?, batches: index(&row, 1)?, tiles: index(&row, 2)? })
         })
     }
 
@@ -147,7 +149,8 @@ impl Snapshot for Reading<'_> {
             let rows = sqlx::query(CONSUMED).bind(from).bind(ROWS).fetch_all(&mut *self.0).await.map_err(StoreFault::from)?;
             if let Some(last) = rows.last() {
                 let next = Some(SpentPlace(last.try_get(0).map_err(StoreFault::from)?));
-                return Ok(SpentPage { rows: rows.iter().map(consumed).collect::<Result<_, _>>()?, next });
+                let rows = rows.iter().map(consumed).collect::<Result<_, _>>()?;
+                return Ok(SpentPage { rows, next, ..SpentPage::default() });
             }
             let (mut page, rows) = (SpentPage::default(), sqlx::query(LATELY).fetch_all(&mut *self.0).await);
             for row in rows.map_err(StoreFault::from)? {
@@ -161,12 +164,13 @@ impl Snapshot for Reading<'_> {
         })
     }
 
-    fn last_uses(&mut self) -> Answer<'_, Vec<LastUse>> {
+    fn last_uses(&mut self) -> Answer<'_, LastUses> {
         Box::pin(async move {
             let rows = sqlx::query("SELECT subject, idx, time FROM last_use ORDER BY subject").fetch_all(&mut *self.0).await?;
             let last =
                 |row: &SqliteRow| Ok(LastUse { subject: row.try_get(0)?, index: index(row, 1)?, time: time(row.try_get(2)?)? });
-            rows.iter().map(last).collect()
+            let at_head = rows.iter().map(last).collect::<Result<_, StoreFault>>()?;
+            Ok(LastUses { at_head, since: Vec::new() })
         })
     }
 
@@ -183,11 +187,11 @@ impl Snapshot for Reading<'_> {
         })
     }
 
-    fn keyring(&mut self) -> Answer<'_, Vec<SealedBlob>> {
+    fn keyring(&mut self) -> Answer<'_, Option<Vec<SealedBlob>>> {
         Box::pin(async move {
             let rows = sqlx::query("SELECT name, sealed FROM keyring ORDER BY name").fetch_all(&mut *self.0).await?;
             let blob = |row: &SqliteRow| Ok(SealedBlob { name: BlobName::stored(row.try_get(0)?), sealed: row.try_get(1)? });
-            rows.iter().map(blob).collect()
+            rows.iter().map(blob).collect::<Result<_, StoreFault>>().map(Some)
         })
     }
 

@@ -54,10 +54,10 @@ pub const ROUND: &str = "SELECT moved, first FROM round WHERE id = 1";
 pub const NOT_NULL: &str = "1299";
 
 const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?)";
-const COMMIT: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1, column2 FROM (VALUES (?, ?)) WHERE column2 NOTNULL; \
+const REST: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1, column2 FROM (VALUES (?, ?)) WHERE column2 NOTNULL; \
      REPLACE INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE idx >= ? AND kind = 'issued' \
      GROUP BY subject; \
-     UPDATE head SET size = ?, root = ?, last_change = ?, time = ?, sums = ? WHERE id = 1; COMMIT";
+     UPDATE head SET size = ?, root = ?, last_change = ?, time = ?, sums = ? WHERE id = 1";
 
 /// The line of a batch that is tried at once.
 ///
@@ -86,8 +86,11 @@ const AMONG: &str = "SELECT proof FROM consumed WHERE proof IN (";
 type Texts = LazyLock<Vec<&'static str>>;
 
 static INSERT_ENTRIES: Texts = LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE].concat()));
-static ENTRIES_AND_COMMIT: Texts =
-    LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", COMMIT].concat()));
+static ENTRIES_AND_COMMIT: Texts = LazyLock::new(|| {
+    texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", REST, "; COMMIT"].concat())
+});
+static ENTRIES_AND_BATCH: Texts =
+    LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", REST].concat()));
 static INSERT_CONSUMED: Texts =
     LazyLock::new(|| texts(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE, RETURNING].concat()));
 static AMONG_CONSUMED: Texts = LazyLock::new(|| texts(|places| [AMONG, &row("?", places), ")"].concat()));
@@ -95,7 +98,7 @@ static BEGIN_SPENDING: Texts = LazyLock::new(|| texts(|places| [BEGIN, "; ", AMO
 static AT_ONCE: Texts = LazyLock::new(|| {
     texts(|places| {
         let line = [BEGIN, "; ", BATCH_IF, &row("?", places), THEN].concat();
-        [&line, "; ", INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", COMMIT].concat()
+        [&line, "; ", INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", REST, "; COMMIT"].concat()
     })
 });
 
@@ -122,9 +125,9 @@ pub fn entries(rows: Vec<Row>) -> Statement {
     bind_rows(query, rows, places)
 }
 
-/// Ends a batch: at most [`MOST`] last rows, its line, its spent proofs, the head with its sums, commit.
-pub fn entries_and_commit(Tail { rows, prior, after, mac }: Tail, spends: &[Spent], sums: Vec<u8>) -> Statement {
-    let (query, places) = fitting(&ENTRIES_AND_COMMIT, rows.len());
+/// Ends a batch: at most [`MOST`] last rows, its line, its spent proofs, the head with its sums; and commits if it is the `last` one.
+pub fn end_of_batch(Tail { rows, prior, after, mac }: Tail, spends: &[Spent], sums: Vec<u8>, last: bool) -> Statement {
+    let (query, places) = fitting(if last { &ENTRIES_AND_COMMIT } else { &ENTRIES_AND_BATCH }, rows.len());
     let query = bind_batch(bind_rows(query, rows, places), &prior, &after).bind(mac.to_vec());
     bind_commit(query, (&prior, &after), spends, sums)
 }

@@ -24,7 +24,7 @@ use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail, found};
 use super::uses;
 use super::wal_checkpoint::{CHECKPOINT, Checkpoints};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{NodeId, RequestId};
+use crate::domain::value::names::RequestId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
@@ -36,7 +36,7 @@ use crate::journal::store::row::Since;
 use crate::journal::store::snapshot::Exclusive;
 use crate::journal::store::sums::SumKey;
 use crate::journal::store::uses::UsesChange;
-use crate::journal::store::write::{Begun, MOST_NEWS, Probe, Tried, Write};
+use crate::journal::store::write::{Author, Begun, MOST_NEWS, Probe, Tried, Write};
 use crate::journal::tree::tiles::WIDTH;
 
 /// How long a scrub waits for readers to leave the log, and how often it looks.
@@ -132,6 +132,17 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// Writes what is left of a batch that another one follows in the same transaction.
+    async fn end_batch(&mut self) -> Result<(), StoreFault> {
+        let Some(tail) = self.tail.take() else { return Ok(()) };
+        let (prior, after) = (tail.prior.size, tail.after.clone());
+        let sums = self.side.sums_after(prior, &after)?;
+        self.run(statement::end_of_batch(tail, self.side.spends(), sums, false)).await?;
+        self.side.take(after.clone());
+        self.locked = Some(Found { rows: after.size, head: after });
+        Ok(())
+    }
+
     /// Takes the lock, and looks where the log ends.
     async fn lock(&mut self, known: &Head, proofs: &[Spent]) -> Result<Begun, StoreFault> {
         if proofs.is_empty() || proofs.len() > MOST {
@@ -220,7 +231,7 @@ impl SqliteWriter {
 
 impl Write for SqliteWriter {
     /// Nobody else has a node of this journal: it is a file.
-    fn write_as(&mut self, _id: NodeId, _instance: String) {}
+    fn write_as(&mut self, _author: Author) {}
 
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
         // A tile that becomes full is written by itself.
@@ -279,6 +290,7 @@ impl Write for SqliteWriter {
     fn append(&mut self, batch: Batch) -> Answer<'_, ()> {
         Box::pin(async move {
             let Batch { mut rows, tiles, prior, after, mac, beside } = batch;
+            self.end_batch().await?;
             // Without the lock each statement would be a transaction of its own, and on another head this would be a fork.
             if self.locked.as_ref() != Some(&Found { head: prior.clone(), rows: prior.size }) {
                 return Err(StoreFault::Failed(OTHER_HEAD.into()));
@@ -307,7 +319,7 @@ impl Write for SqliteWriter {
             };
             let (prior, after) = (tail.prior.size, tail.after.clone());
             let sums = self.side.sums_after(prior, &after)?;
-            self.run(statement::entries_and_commit(tail, self.side.spends(), sums)).await?;
+            self.run(statement::end_of_batch(tail, self.side.spends(), sums, true)).await?;
             self.checkpoints.committed(after.size - prior);
             self.side.take(after);
             Ok(())

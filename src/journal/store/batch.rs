@@ -33,7 +33,7 @@ pub struct Row {
 pub type Spent = (ProofKey, Timestamp);
 
 /// Rows of other tables that stand or fall with a change.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Beside {
     pub texts: Vec<TextRow>,
     pub erased: Vec<TextDigest>,

@@ -40,12 +40,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
                     }
                     // An answer that is not a caller's own would be worse than none.
                     Ok(_) => waiting.into_iter().for_each(|waiting| drop(waiting.send(Err(lost())))),
-                    Err(fault) => {
-                        let text = fault.to_string();
-                        for waiting in waiting {
-                            let _gone = waiting.send(Err(StoreFault::Failed(text.clone().into())));
-                        }
-                    }
+                    Err(fault) => waiting.into_iter().for_each(|waiting| drop(waiting.send(Err(fault.shared())))),
                 }
             }
         });

@@ -1,7 +1,7 @@
 //! The store: the seam between the journal and a database, as traits of values.
 //!
 //! [`write::Write`] appends a batch if the log ends where the batch begins, and with the same commit everything that stands or falls
-//! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
+//! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads up to a fixed head. [`reader::Reader`] is the read side as the
 //! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
 //! [`query`] a choice of entries, [`head`] the end of the log, and [`sums`] the keyed sums over the side tables: spent proofs and last uses,
 //! which lie beside the entries. [`gathered`] asks for many callers at once. [`nodes`] are those that share the journal, with their leases.
@@ -23,6 +23,8 @@ pub mod column;
 pub mod contract;
 pub mod gathered;
 pub mod head;
+pub mod health;
+pub mod keys;
 pub mod nodes;
 pub mod people;
 pub mod query;

@@ -6,7 +6,9 @@
 //! of a second lease, whose number rises whenever another instance takes it.
 
 use super::Answer;
+use super::health::Health;
 use crate::domain::value::clock::Seconds;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::NodeId;
 
 /// How long a lease is.
@@ -27,6 +29,40 @@ pub struct Told {
     pub size: u64,
     /// How far its clock is ahead of the database's, in seconds, as it knew it last.
     pub ahead: i64,
+    /// Why it is not ready, where that is for a reason of its own.
+    pub unready: Option<String>,
+    /// The newest format of entries that it reads.
+    pub format: u32,
+    /// The states that it folded lately, the newest last.
+    pub folded: Vec<FoldedState>,
+}
+
+/// A state that a node folded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FoldedState {
+    /// The last change in it.
+    pub index: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// The bytes of one: its index and its digest.
+const FOLDED: usize = 8 + 32;
+
+impl FoldedState {
+    /// As a column has them.
+    pub fn write(all: &[Self]) -> Vec<u8> {
+        all.iter().flat_map(|one| one.index.to_be_bytes().into_iter().chain(one.digest.0)).collect()
+    }
+
+    /// From a column. What is no whole one counts for nothing.
+    pub fn read(bytes: &[u8]) -> Vec<Self> {
+        let one = |bytes: &[u8]| {
+            let (index, digest) = bytes.split_at_checked(8)?;
+            Some(Self { index: u64::from_be_bytes(index.try_into().ok()?), digest: Digest(digest.try_into().ok()?) })
+        };
+        bytes.chunks_exact(FOLDED).filter_map(one).collect()
+    }
 }
 
 /// A node as the database knows it.
@@ -42,8 +78,16 @@ pub struct KnownNode {
     pub size: u64,
     /// How far its clock is ahead of the database's, in seconds.
     pub ahead: i64,
+    /// Why it is not ready, as it told last.
+    pub unready: Option<String>,
+    /// The newest format of entries that it reads.
+    pub format: u32,
+    /// The states that it folded lately.
+    pub folded: Vec<FoldedState>,
     /// How long its lease still is, in milliseconds; none once it has run out or was given back.
     pub left: Option<u64>,
+    /// How long ago its lease ended, in milliseconds; none while it lives.
+    pub gone: Option<u64>,
     /// Whether it holds the lease of the single tasks.
     pub runs: bool,
 }
@@ -77,6 +121,8 @@ pub trait Nodes: Send {
     fn join<'a>(&'a mut self, told: &'a Told) -> Answer<'a, Joined>;
     /// Renews the lease, and that of the single tasks or takes it where nobody else holds it.
     fn renew<'a>(&'a mut self, told: &'a Told) -> Answer<'a, Renewed>;
+    /// How the server is.
+    fn health(&mut self) -> Answer<'_, Health>;
     /// Gives both leases back, at an orderly end.
     fn leave<'a>(&'a mut self, told: &'a Told) -> Answer<'a, ()>;
     /// All nodes, by id.

@@ -98,7 +98,7 @@ pub trait Read: Send + Sync {
     fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>>;
     /// The end of the log, and batches from the entry `from` on, at most `most`, as of one moment.
     fn since(&self, from: u64, most: u32) -> Answer<'_, Since>;
-    /// Begins to read at one moment. Tables of another version are refused.
+    /// Begins to read up to the head as it is now. Tables of another version are refused.
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault>;
     /// Ends all connections.
     fn close(&self) -> Answer<'_, ()>;

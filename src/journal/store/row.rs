@@ -134,6 +134,8 @@ pub struct SpentPage {
     pub rows: Vec<SpentRow>,
     /// The place to read on from.
     pub next: Option<SpentPlace>,
+    /// A proof whose time was over before this may have been forgotten while pages were read. The last page says it.
+    pub forgotten_before: Timestamp,
 }
 
 /// A place among the spent proofs, which only the store that gave it can read.
@@ -151,6 +153,15 @@ pub struct LastUse {
     pub time: Timestamp,
 }
 
+/// The last tokens of clients, as of a head.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LastUses {
+    /// Those that are not newer than the head, by client.
+    pub at_head: Vec<LastUse>,
+    /// Clients that were issued a token after the head: what stood there before is written over.
+    pub since: Vec<String>,
+}
+
 /// A text of somebody, with its salt. None where a column does not hold one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredText {
@@ -160,14 +171,14 @@ pub struct StoredText {
     pub said: Option<([u8; 16], String)>,
 }
 
-/// Numbers of rows, which a walk over the entries compares with its own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Counts {
-    /// Entries.
+/// Numbers of rows outside of the log, as it is when they are counted: a walk over the entries sees all others.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Outside {
+    /// Entries before the first one.
     pub entries: u64,
-    /// Batches that begin outside of the log.
-    pub batches_outside: u64,
-    /// Full tiles.
+    /// Batches that begin before the first entry, or after the last.
+    pub batches: u64,
+    /// Tiles that no tree of so many entries has.
     pub tiles: u64,
 }
 

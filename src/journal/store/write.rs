@@ -52,12 +52,23 @@ pub struct Begun {
     pub fresh: HashSet<ProofKey>,
 }
 
+/// The node that writes, where nodes share a journal.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// Its id.
+    pub id: NodeId,
+    /// The start of it that has the id.
+    pub instance: String,
+    /// Whether a batch must be of a time within 2 s of the database's clock. Only tests, whose clocks are set, say no.
+    pub compares_clocks: bool,
+}
+
 /// Writes.
 ///
 /// The failure table of the tests stands at this seam (CONTRIBUTING.md, 19): each step may fail, and a commit may fail and yet be persisted.
 pub trait Write: Send {
     /// From now on nothing is written unless this instance has the id of the node.
-    fn write_as(&mut self, id: NodeId, instance: String);
+    fn write_as(&mut self, author: Author);
     /// Whether [`Self::record`] may take a batch of so many rows after `prior`.
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool;
     /// Writes `batch`, spends `proofs` and commits, in one round trip.
@@ -73,7 +84,7 @@ pub trait Write: Send {
     fn purge(&mut self, slice: u8, now: Timestamp) -> Answer<'_, ()>;
     /// After `begin`: claims a key for `request`. False if another request has it.
     fn claim<'a>(&'a mut self, once: &'a Idempotency, request: &'a RequestId, now: Timestamp) -> Answer<'a, bool>;
-    /// After `begin`: writes a batch, if the log ends where it begins.
+    /// After `begin`: writes a batch, if the log ends where it begins. Several may follow one another; they stand or fall together.
     ///
     /// An implementation may keep rows until `commit`, so a fault may come up there.
     fn append(&mut self, batch: Batch) -> Answer<'_, ()>;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::log::archive::Segment;
-use crate::journal::archive::ArchiveFault;
+use crate::journal::archive::fault::ArchiveFault;
 use crate::journal::archive::segment::Shelf;
 use crate::journal::{At, Query, export};
 

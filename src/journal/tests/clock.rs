@@ -220,7 +220,7 @@ async fn a_correction_proves_what_it_stands_on() {
     assert!(matches!(house.correct_clock().await.err(), Some(OpenFault::Anchor { .. })));
     // A restored journal that is ahead besides is reopened and corrected in one, and rests.
     let rest = Rest { lasts: Seconds(120), corrects: true };
-    let journal = house.start(Start::Reopen(rest)).await.expect("reopens");
+    let journal = house.start(Start::Reopen(rest, &Given::default())).await.expect("reopens");
     let view = journal.view();
     assert_eq!((view.size, view.time), (size + 1, house.clock.now()));
     assert_eq!(view.state.mints_from, view.time.plus(Seconds(120)));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::journal::key::data_key::DataKeys;
 use crate::journal::key::signers::Signers;
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::tree::proof::InclusionProof;
@@ -181,7 +182,7 @@ async fn l_02_an_older_export_and_another_history_are_shown_by_the_kept_checkpoi
 
     // The same key and the same length, and another past: only the owner of the key can make it.
     let seed = House::kek();
-    let reader = crate::journal::place::read(&house.settings).await.expect("opens").0;
+    let reader = crate::journal::place::read(&house.settings, &DataKeys::of(&House::kek())).await.expect("opens").0;
     let signer = Signers::stored(&reader, &seed, key.name()).await.expect("the key");
     let root = crate::domain::value::digest::Digest::of(b"another past");
     let forged = crate::journal::tree::note::Checkpoint { origin: key.name().to_owned(), size: 12, root };

@@ -305,3 +305,59 @@ async fn two_nodes_on_one_database_make_one_log() {
     second.close().await;
     again(&house, revoked + 1).await;
 }
+
+/// F-11, L-07: a store that hangs in a commit keeps nobody waiting, and no process from ending. Work that it did not begin is taken back.
+#[tokio::test]
+async fn f_11_whoever_waits_for_a_store_that_hangs_is_answered_in_time() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let size = journal.view().size;
+    house.fail(Fault::KilledBefore);
+    let begun = std::time::Instant::now();
+    let later = async {
+        tokio::time::sleep(NEVER).await;
+        tokio::join!(record(&journal, "later", "2"), change(&journal), journal.refresh())
+    };
+    let (first, (second, made, looked)) = tokio::join!(record(&journal, "first", "1"), later);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(7), "{took:?}");
+    assert!(matches!(&first, Err(RecordFault::Unavailable(why)) if *why == Unavailable::UNCONFIRMED), "{first:?}");
+    assert!(matches!(&second, Err(RecordFault::Unavailable(why)) if *why == Unavailable::BUSY), "{second:?}");
+    assert_eq!(made.map(|made| made.index), Err(Unavailable::BUSY));
+    assert_eq!(looked, Err(Unavailable::BUSY));
+    let begun = std::time::Instant::now();
+    journal.close().await;
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    drop(journal);
+
+    let journal = again(&house, size).await;
+    for proof in ["first", "later"] {
+        assert!(!is_spent(&journal, proof).await, "{proof}");
+    }
+    assert_eq!(record(&journal, "later", "2").await.expect("recorded").index(), size);
+    journal.close().await;
+    again(&house, size + 1).await;
+}
+
+/// F-11: what the store took back (40001, 40P01) begins again, and after three times the caller is told.
+#[tokio::test]
+async fn what_the_store_took_back_begins_again() {
+    for fault in [Fault::AppendAgain, Fault::CommitAgain] {
+        let house = House { step_by_step: true, ..House::new() };
+        let journal = house.furnished().await;
+        let size = journal.view().size;
+        house.fail(fault(2));
+        assert_eq!(record(&journal, "proof", "1").await.expect("the third time").index(), size);
+        house.fail(fault(2));
+        assert_eq!(change(&journal).await.expect("the third time").index, size + 1);
+        assert!(journal.health().writable, "nothing is wrong with the store");
+        house.fail(fault(3));
+        let answer = record(&journal, "another", "2").await;
+        assert!(matches!(&answer, Err(RecordFault::Unavailable(why)) if *why == Unavailable::BUSY), "{answer:?}");
+        house.fail(fault(3));
+        assert_eq!(change(&journal).await.map(|made| made.index), Err(Unavailable::BUSY));
+        assert!(!is_spent(&journal, "another").await);
+        journal.close().await;
+        again(&house, size + 2).await;
+    }
+}

@@ -1,5 +1,6 @@
 //! The journal under faults and under hands that are not its own. Real databases in temporary directories.
 
+mod again;
 mod answers;
 mod archive;
 mod beside;
@@ -8,13 +9,16 @@ mod clock;
 mod evidence;
 mod faults;
 mod forgetting;
+mod formats;
 mod golden;
 mod living;
 mod moving;
+pub mod paging;
 mod people;
 mod recording;
 mod spending;
 mod succession;
+mod tail;
 mod tampering;
 mod uses;
 
@@ -38,7 +42,8 @@ use super::store::people::PeopleChange;
 use super::store::snapshot::Exclusive;
 use super::store::sums::SumKey;
 use super::store::uses::UsesChange;
-use super::store::write::{Begun, Probe, Tried, Write};
+use super::store::write::{Author, Begun, Probe, Tried, Write};
+use super::tail::lost::Given;
 use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::{Decision, Grant};
@@ -48,7 +53,7 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Seconds, Timestamp};
-use crate::domain::value::names::{NodeId, RequestId};
+use crate::domain::value::names::RequestId;
 use crate::domain::value::proof_key::ProofKey;
 
 /// One journal in a directory, which is opened, killed and opened again.
@@ -67,6 +72,10 @@ pub struct House {
 pub enum Fault {
     BeginFails,
     AppendFails,
+    /// The store takes back what was appended, so many times, and says that the same may go well.
+    AppendAgain(u32),
+    /// The same with the commit.
+    CommitAgain(u32),
     /// Entries do not leave.
     LeaveFails,
     /// An answer is not kept.
@@ -140,7 +149,11 @@ impl House {
     }
 
     pub async fn reopen(&self, rest: Seconds) -> Result<Journal, OpenFault> {
-        self.start(Start::Reopen(Rest { lasts: rest, corrects: false })).await
+        self.reopen_given(rest, &Given::default()).await
+    }
+
+    pub async fn reopen_given(&self, rest: Seconds, given: &Given) -> Result<Journal, OpenFault> {
+        self.start(Start::Reopen(Rest { lasts: rest, corrects: false }, given)).await
     }
 
     pub async fn correct_clock(&self) -> Result<Journal, OpenFault> {
@@ -247,14 +260,26 @@ impl Faulty {
         self.inner.limit_room(self.full).await
     }
 
+    /// Takes back so many times what a fault says.
+    fn take_back(&self, fault: fn(u32) -> Fault) -> Result<(), StoreFault> {
+        let mut planned = self.faults.lock().expect("no panic");
+        for left in 1..=3 {
+            if *planned == Some(fault(left)) {
+                *planned = (left > 1).then(|| fault(left - 1));
+                return Err(StoreFault::Again("taken back for a test".into()));
+            }
+        }
+        Ok(())
+    }
+
     fn broken() -> StoreFault {
         StoreFault::Failed("broken for a test".into())
     }
 }
 
 impl Write for Faulty {
-    fn write_as(&mut self, id: NodeId, instance: String) {
-        self.inner.write_as(id, instance);
+    fn write_as(&mut self, author: Author) {
+        self.inner.write_as(author);
     }
 
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
@@ -305,6 +330,7 @@ impl Write for Faulty {
     fn append(&mut self, batch: Batch) -> Answer<'_, ()> {
         Box::pin(async move {
             self.inner.append(batch).await?;
+            self.take_back(Fault::AppendAgain)?;
             match self.takes(&[Fault::AppendFails]) {
                 Some(_) => Err(Self::broken()),
                 None => Ok(()),
@@ -314,6 +340,10 @@ impl Write for Faulty {
 
     fn commit(&mut self) -> Answer<'_, ()> {
         Box::pin(async move {
+            if let Err(fault) = self.take_back(Fault::CommitAgain) {
+                self.inner.abort().await?;
+                return Err(fault);
+            }
             match self.takes(&[Fault::CommitLost, Fault::CommitKept, Fault::KilledBefore, Fault::KilledAfter]) {
                 None => self.inner.commit().await,
                 Some(Fault::CommitKept) => {

@@ -5,14 +5,14 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::journal::migrate::{MigrateFault, Moved, Place, migrate};
 use crate::journal::postgres::server::{address, database};
-use crate::journal::{Health, StopReason, examine};
+use crate::journal::{ArchivePlace, Health, StopReason, examine};
 
 /// A place in a database that is empty, and its name.
 async fn elsewhere(house: &House, in_postgres: bool) -> (Settings, String) {
     let segments = house.directory.path().join(format!("moved-{}", house.starts.fetch_add(1, Ordering::Relaxed)));
     let location = if in_postgres {
         let (folder, name) = database().await;
-        Location::Postgres { address: Box::new(address(&folder, &name)), segments: segments.clone() }
+        Location::Postgres { address: Box::new(address(&folder, &name)), segments: ArchivePlace::Folder(segments.clone()) }
     } else {
         Location::File(segments.with_extension("db"))
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::journal::key::anchor::Anchor;
+use crate::journal::key::data_key::DataKeys;
 use crate::journal::key::signers::{HANDOVER, Signers};
 use crate::journal::tree::note::{Checkpoint, Kept, VerifierKey};
 use crate::journal::{Compared, Loss, StopReason, export, leads_to_verifier_key, prove_offline, verifier_key, verify_export};
@@ -108,7 +109,7 @@ async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
 }
 
 async fn signers(house: &House) -> Signers {
-    let reader = crate::journal::place::read(&house.settings).await.expect("opens").0;
+    let reader = crate::journal::place::read(&house.settings, &DataKeys::of(&House::kek())).await.expect("opens").0;
     Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
 }
 

@@ -279,7 +279,7 @@ async fn an_older_copy_put_back_is_refused_until_it_is_reopened() {
 
     assert!(matches!(house.open().await, Err(OpenFault::Rollback { anchored: 15, head: 12 })));
     assert!(matches!(fault_of(&house).await, VerifyFault::Cut { size: 12, known: 15, .. }));
-    let journal = house.reopen(Seconds(120)).await.expect("reopens");
+    let journal = house.reopen_given(Seconds(120), &Given { forget: Some(1), ..Given::default() }).await.expect("reopens");
     let view = journal.view();
     assert_eq!((view.state.epoch, view.size, view.state.mints_from), (2, 13, fixture::at(120)));
     assert!(view.state.keys.all().all(|key| key.tainted), "every signing key is tainted");
@@ -436,7 +436,7 @@ async fn an_epoch_that_is_not_later_is_named() {
         let house = House::new();
         house.with_tokens(1).await;
         let journal = house.reopen(Seconds(0)).await.expect("reopens");
-        let what = JournalChange::Reopened { epoch, mints_from: fixture::at(0), corrects: None };
+        let what = JournalChange::Reopened { epoch, mints_from: fixture::at(0), corrects: None, again: 0, forgotten: 0 };
         let at = make(&journal, what.by(Actor::Operator)).await.index;
         journal.close().await;
         assert!(matches!(house.open().await.err(), Some(OpenFault::Inconsistent { index, .. }) if index == at), "{epoch}");
@@ -535,7 +535,8 @@ async fn a_forked_journal_is_refused() {
     put_back(&house, &older);
     let elsewhere = Settings { anchor: Some(house.directory.path().join("elsewhere")), ..house.settings.clone() };
     let outside = Outside { clock: Arc::clone(&house.clock) as _, entropy: Arc::new(Seeded::new(1)) };
-    let start = Start::Reopen(Rest { lasts: Seconds(0), corrects: false });
+    let given = Given::default();
+    let start = Start::Reopen(Rest { lasts: Seconds(0), corrects: false }, &given);
     let journal = open::start(&elsewhere, &House::kek(), outside, start, |store| store).await.expect("reopens");
     make(&journal, revocation_of_token()).await;
     journal.close().await;

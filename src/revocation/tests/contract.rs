@@ -1,6 +1,7 @@
 //! Tests of the contract that hold over every kind of servers.
 
 use super::*;
+use crate::revocation::Kind;
 
 /// Makes the marker at index 3 as old as if no node had renewed it.
 async fn age(index: &Index, server: &Running, seconds: u32) {
@@ -228,4 +229,104 @@ async fn flush(index: &Index, server: &Running) {
         Index::Memory(memory) => memory.flush(),
         Index::Redis(_) => server.flush(),
     }
+}
+
+fn record(number: u8) -> Name {
+    Name { kind: Kind::Session, of: Digest::of(&[number]) }
+}
+
+#[tokio::test]
+async fn a_record_is_put_found_and_taken_out_once() {
+    let (_server, stores) = both();
+    let lives = Seconds(60);
+    for index in stores {
+        let (one, other) = (record(1), Name { kind: Kind::Passkey, ..record(1) });
+        assert_eq!(index.find(&one, now()).await, Ok(None), "{index:?}");
+        assert_eq!(index.put(&one, b"a", (Where::There, lives), now()).await, Ok(false), "{index:?}: nothing is there");
+        assert_eq!(index.put(&one, b"a", (Where::New, lives), now()).await, Ok(true));
+        assert_eq!(index.put(&one, b"b", (Where::New, lives), now()).await, Ok(false), "{index:?}: it is taken");
+        assert_eq!(index.find(&one, now()).await, Ok(Some(b"a".to_vec())));
+        assert_eq!(index.find(&other, now()).await, Ok(None), "{index:?}: another kind is another name");
+        assert_eq!(index.put(&one, b"\x00\xff", (Where::There, lives), now()).await, Ok(true));
+        assert_eq!(index.put(&other, b"c", (Where::Any, lives), now()).await, Ok(true));
+        let (a, b, c) = tokio::join!(index.take_out(&one, now()), index.take_out(&one, now()), index.take_out(&one, now()));
+        let mut taken: Vec<_> = [a, b, c].into_iter().map(|taken| taken.expect("an answer")).collect();
+        taken.sort();
+        assert_eq!(taken, [None, None, Some(b"\x00\xff".to_vec())], "{index:?}: one gets it");
+        assert_eq!(index.put(&one, b"d", (Where::There, lives), now()).await, Ok(false), "{index:?}: it stays out");
+        assert_eq!(index.remove(&other, now()).await, Ok(()));
+        assert_eq!(index.remove(&other, now()).await, Ok(()));
+        assert_eq!(index.find(&other, now()).await, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn a_record_ends_with_its_time_and_its_owner_alone_prolongs_it() {
+    let (_server, stores) = both();
+    for index in stores {
+        let one = record(2);
+        // Redis has its own clock; the other store has the caller's.
+        let later = |seconds: u32| now().plus(Seconds(seconds));
+        let pass = async |seconds: u64| tokio::time::sleep(Duration::from_millis(1_000 * seconds + 200)).await;
+        assert_eq!(index.put(&one, b"me", (Where::New, Seconds(1)), now()).await, Ok(true));
+        assert_eq!(index.hold_on(&one, b"you", Some(Seconds(60)), now()).await, Ok(false), "{index:?}");
+        assert_eq!(index.hold_on(&one, b"you", None, now()).await, Ok(false), "{index:?}");
+        assert_eq!(index.hold_on(&one, b"me", Some(Seconds(3)), now()).await, Ok(true), "{index:?}");
+        pass(1).await;
+        assert_eq!(index.find(&one, now()).await, Ok(Some(b"me".to_vec())), "{index:?}: it was prolonged");
+        pass(2).await;
+        assert_eq!(index.find(&one, later(3)).await, Ok(None), "{index:?}: its time is over");
+        assert_eq!(index.hold_on(&one, b"me", Some(Seconds(60)), later(3)).await, Ok(false), "{index:?}");
+        assert_eq!(index.put(&one, b"me", (Where::New, Seconds(60)), now()).await, Ok(true));
+        assert_eq!(index.hold_on(&one, b"me", None, now()).await, Ok(true));
+        assert_eq!(index.find(&one, now()).await, Ok(None), "{index:?}: its owner removed it");
+    }
+}
+
+/// What somebody else wrote there is no record, whatever it is.
+#[tokio::test]
+async fn a_value_that_is_no_record_is_none() {
+    let (server, [_, index]) = both();
+    let one = record(3);
+    let key = one.to_string();
+    server.command(&["HSET", &key, "a", "b"]);
+    assert_eq!(index.find(&one, now()).await, Ok(None));
+    assert_eq!(index.hold_on(&one, b"me", None, now()).await, Ok(false));
+    assert!(index.take_out(&one, now()).await.is_err());
+    assert_eq!(index.remove(&one, now()).await, Ok(()));
+    server.command(&["SETRANGE", &key, "600000", "x"]);
+    assert_eq!(index.find(&one, now()).await, Ok(None));
+    assert_eq!(index.take_out(&one, now()).await, Ok(None));
+}
+
+/// Whoever listens hears of a change as it is put in, and of none that was put in before.
+#[tokio::test]
+async fn news_come_with_a_change_to_whoever_listens() {
+    let (server, [_, index]) = both();
+    let other = server.index();
+    index.rebuild(&snapshot(marker(1, 3), vec![])).await.expect("rebuilt");
+    let heard = tokio::sync::watch::Sender::new(0);
+    let mut told = heard.subscribe();
+    let listens = tokio::spawn({
+        let heard = heard.clone();
+        async move { other.news(&heard).await }
+    });
+    let mut last = 3;
+    let begun = std::time::Instant::now();
+    // Who listens is connected some time after it began.
+    while *told.borrow_and_update() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it hears nothing");
+        assert_eq!(index.apply(&update(marker(1, last), marker(1, last + 1), vec![])).await, Ok(Applied::Done));
+        last += 1;
+        let _heard = tokio::time::timeout(Duration::from_millis(200), told.changed()).await;
+    }
+    let next = update(marker(1, last), marker(1, last + 1), vec![line(5)]);
+    assert_eq!(index.apply(&next).await, Ok(Applied::Done));
+    let comes = told.wait_for(|index| *index == last + 1);
+    tokio::time::timeout(Duration::from_secs(2), comes).await.expect("it comes").expect("it lives");
+    assert_eq!(index.apply(&next).await, Ok(Applied::AlreadyThere));
+    index.renew(&environment(), &marker(1, last + 1)).await.expect("renewed");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!told.has_changed().expect("it lives"), "nothing is new");
+    listens.abort();
 }

@@ -109,9 +109,13 @@ impl Running {
             Kind::Cluster => {
                 for _ in 0..3 {
                     let name = format!("nodes{}.conf", running.ports.len());
+                    // Its usual port is ten thousand more, among those of connections that others make.
+                    let bus = free_port().to_string();
                     running.server(&[
                         "--cluster-enabled",
                         "yes",
+                        "--cluster-port",
+                        &bus,
                         "--cluster-config-file",
                         &name,
                         "--cluster-node-timeout",

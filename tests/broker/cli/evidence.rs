@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::program::Program;
-use crate::world::{World, get};
+use crate::world::{Options, World, get};
 
 /// How long a reopened journal rests.
 const LONGEST: u32 = carnet::journal::LONGEST_ASSERTION.0;
@@ -36,6 +36,55 @@ async fn entries_checkpoints_and_proofs_are_told_by_a_running_server() {
     let other = "test.example/carnet+69fb3c92+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
     let ran = auditor.run(&["journal", "prove", &index, "--key", other]).await;
     assert!(ran.code == 1 && ran.stdout.is_empty(), "{ran:?}");
+}
+
+/// I-8: a revocation that was acknowledged holds on after the database was put back from a copy that lacks it.
+#[tokio::test]
+async fn i_8_a_revocation_that_a_restored_journal_lost_is_recorded_again() {
+    let mut world = World::with(Options { file: true, ..Options::default() }).await;
+    let token = world.minted().await;
+    world.stop().await;
+    let (database, copy) = (world.folder.path().join("journal.db"), world.folder.path().join("copy.db"));
+    std::fs::copy(&database, &copy).expect("copied");
+    world.boot().await;
+    let revocation = json!({"integration": "globex/order-sync", "reason": "stolen laptop"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &revocation).await.status, 201);
+    let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    let reason = refused.json()["reason"].clone();
+    assert!(refused.status == 400 && reason.is_string(), "{}", refused.text());
+    world.stop().await;
+    for rest in ["journal.db-wal", "journal.db-shm"] {
+        let _gone = std::fs::remove_file(world.folder.path().join(rest));
+    }
+    std::fs::copy(&copy, &database).expect("put back");
+
+    let (config, program) = (configuration(&world), Program::alone());
+    let tail = world.folder.path().join("journal.tail").display().to_string();
+    let reopen = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet"];
+    let told = program.run(&reopen).await.ended(2).stderr;
+    assert!(
+        told.contains("lost 1 revocations") && told.contains(&format!("--tail {tail}")) && told.contains("--forget 1"),
+        "{told}"
+    );
+    program.run(&[&reopen[..], &["--forget", "2"]].concat()).await.ended(2);
+    program.run(&[&reopen[..], &["--tail", &config]].concat()).await.ended(2);
+    let reopened = program.run(&[&reopen[..], &["--tail", &tail, "-o", "json"]].concat()).await.ended(0).json();
+    assert_eq!((&reopened["epoch"], &reopened["again"]), (&json!(2), &json!(1)), "{reopened}");
+
+    // After the rest, with a new key: the revocation is in force as it was, and on record by the person who made it.
+    world.clock.synchronise();
+    world.boot().await;
+    world.advance(i64::from(LONGEST) + 120).await;
+    let rotated = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "ES256", "acceptOutage": true})).await;
+    assert!(rotated.status < 300, "{}", rotated.text());
+    let issued = world.issued().await;
+    let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    assert_eq!((refused.status, &refused.json()["reason"]), (400, &reason), "{}", refused.text());
+    assert_eq!(world.introspect("production", &token).await.json()["active"], false);
+    assert_eq!(world.issued().await, issued, "nothing was minted");
+    let recorded = world.admin_get("/v1/journal?kind=revocation.added", "alan").await;
+    assert_eq!(recorded["items"].as_array().map(Vec::len), Some(1), "{recorded}");
+    assert_eq!(recorded["items"][0]["by"]["staff"]["id"], "sven", "{recorded}");
 }
 
 #[tokio::test]

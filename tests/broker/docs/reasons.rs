@@ -8,7 +8,7 @@ use super::page::{Page, files};
 use crate::interop::process::file;
 
 /// Dotted words that begin like a reason and are none: members, keys of files and changes of the journal have their own tests.
-const OTHERS: [&str; 12] = ["toml", "rs", "md", "json", "yaml", "pem", "key", "db", "anchor", "lost", "txt", "sh"];
+const OTHERS: [&str; 13] = ["toml", "rs", "md", "json", "yaml", "pem", "key", "db", "anchor", "lost", "tail", "txt", "sh"];
 
 #[test]
 fn every_reason_that_a_text_names_exists() {

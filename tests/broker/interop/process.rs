@@ -35,6 +35,13 @@ pub fn built(program: &str) -> Command {
     local(path)
 }
 
+/// A program in Rust that `make` installed.
+pub fn tool(program: &str) -> Command {
+    let path = file(".tools/bin").join(program);
+    assert!(path.exists(), "{} is missing: make .tools/bin/{program}", path.display());
+    local(path)
+}
+
 /// Python, and a script of the repository.
 pub fn python(script: &str) -> Command {
     let mut command = installed("python");

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::domain::value::alg::Alg;
@@ -40,6 +40,8 @@ struct Shared {
     issuer: String,
     public: Value,
     behaviour: Mutex<Behaviour>,
+    /// The ID token for the next code.
+    token: Mutex<Option<String>>,
     hits: AtomicUsize,
 }
 
@@ -58,11 +60,13 @@ impl Provider {
             issuer: issuer.clone(),
             public: key.public().clone(),
             behaviour: Mutex::new(Behaviour { discovery: None, keys: None }),
+            token: Mutex::default(),
             hits: AtomicUsize::new(0),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
+            .route("/token", post(token))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { issuer, key, shared }
@@ -76,6 +80,22 @@ impl Provider {
     /// Answers otherwise from now on.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().expect("not poisoned") = behaviour;
+    }
+
+    /// Signs people in from now on, as far as a browser sees: its document names where codes come from and where they go.
+    pub fn signs_in(&self) {
+        let issuer = &self.issuer;
+        let document = json!({
+            "issuer": issuer, "jwks_uri": format!("{issuer}/keys"), "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{issuer}/token"), "response_types_supported": ["code"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+        });
+        self.behave(Behaviour { discovery: Some((200, document.to_string())), keys: None });
+    }
+
+    /// The next code, whatever it is, is good for this ID token, once.
+    pub fn gives(&self, id_token: String) {
+        *self.shared.token.lock().expect("not poisoned") = Some(id_token);
     }
 
     /// A token with these claims and an honest header.
@@ -118,6 +138,13 @@ async fn keys(State(shared): State<Arc<Shared>>) -> Response {
     shared.hits.fetch_add(1, Ordering::SeqCst);
     let told = shared.behaviour.lock().expect("not poisoned").keys.clone();
     answer(told.unwrap_or_else(|| (200, json!({"keys": [shared.public]}).to_string())))
+}
+
+async fn token(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.token.lock().expect("not poisoned").take() {
+        Some(token) => answer((200, json!({"access_token": "a", "token_type": "Bearer", "id_token": token}).to_string())),
+        None => answer((400, json!({"error": "invalid_grant"}).to_string())),
+    }
 }
 
 fn answer((status, body): (u16, String)) -> Response {

@@ -2,10 +2,26 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use carnet::domain::value::clock::Clock;
 
 use super::{Answer, TOKEN_EXCHANGE, TYPE_JWT, World, client};
+
+/// What a node answers once it has the time to.
+///
+/// A node says "come again" when its stores took too long, which they do on a machine under load. What is asked must be new each time, or
+/// free to be asked twice.
+pub async fn served<Asked: Future<Output = Answer>>(ask: impl Fn() -> Asked) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = ask().await;
+        if answer.status != 503 || begun.elapsed() > Duration::from_secs(30) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
 
 impl World {
     /// Starts another node of the same organisation: one journal, one Redis, other sockets, and a folder of its own for the anchor.
@@ -34,8 +50,8 @@ impl World {
         self.exchange_proof_at(node.public, &self.assertion("production")).await
     }
 
-    /// Exchanges this assertion at the node with this address.
-    pub async fn exchange_proof_at(&self, node: SocketAddr, assertion: &str) -> Answer {
+    /// The request that exchanges this assertion, for any node: nodes of one organisation answer to one name.
+    pub fn exchange_request(&self, assertion: &str) -> Vec<u8> {
         let form = [
             ("grant_type", TOKEN_EXCHANGE),
             ("subject_token", assertion),
@@ -43,8 +59,18 @@ impl World {
             ("audience", "orders-api"),
             ("scope", "orders:read"),
         ];
-        // Nodes of one organisation answer to one name.
-        client::raw(node, &client::form_request(self.public, "/production/token", &form)).await
+        client::form_request(self.public, "/production/token", &form)
+    }
+
+    /// Exchanges this assertion at the node with this address.
+    pub async fn exchange_proof_at(&self, node: SocketAddr, assertion: &str) -> Answer {
+        client::raw(node, &self.exchange_request(assertion)).await
+    }
+
+    /// A GET of a path below the issuers, at the node with this address.
+    pub async fn get_at(&self, node: SocketAddr, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.public);
+        client::raw(node, request.as_bytes()).await
     }
 
     /// Introspects at the node with this address, as the API's own workload.

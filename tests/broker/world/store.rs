@@ -71,11 +71,7 @@ impl Store {
                 python.args(["-c", program]).arg(folder.join("journal.db"));
                 python
             }
-            Self::Postgres(database) => {
-                let mut psql = database.program("psql");
-                psql.args(["-XAtq", "-d", &database.place(), "-c"]);
-                psql
-            }
+            Self::Postgres(database) => return database.ask(query),
         };
         let ran = command.arg(query).output().expect("it runs");
         assert!(ran.status.success(), "{query}: {}", String::from_utf8_lossy(&ran.stderr));
@@ -108,6 +104,32 @@ impl Database {
         let database = Self { url: format!("{server}/{name}{query}"), name, server: Some(url.to_owned()) };
         database.run("createdb", &["-T", "template0"]);
         database
+    }
+
+    /// The first value that a statement finds, as another hand sends it.
+    pub fn ask(&self, statement: &str) -> String {
+        let mut psql = self.program("psql");
+        let ran = psql.args(["-XAtq", "-d", &self.place(), "-c", statement]).output().expect("it runs");
+        assert!(ran.status.success(), "{statement}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+    }
+
+    /// All rows, as a backup of this moment has them.
+    pub fn backup(&self) -> String {
+        let ran = self.program("pg_dump").args(["--data-only", "-d", &self.place()]).output().expect("it runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).expect("text")
+    }
+
+    /// Puts the rows of a backup in the place of those that are there, in one transaction, while others are connected.
+    pub fn put_back(&self, backup: &str) {
+        let tables = self.ask("SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public'");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("TRUNCATE {tables};\n{backup}")).expect("written");
+        let mut psql = self.program("psql");
+        psql.args(["-XAtq", "-1", "-v", "ON_ERROR_STOP=1", "-d", &self.place(), "-f"]).arg(file.path());
+        let ran = psql.output().expect("it runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     }
 
     /// A program of PostgreSQL's that speaks to its server.

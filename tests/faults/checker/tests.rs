@@ -72,6 +72,9 @@ impl Sample {
         let proof = json!({"iss": "https://ci.example", "jti": "p6"});
         let ask = json!({"integration": "globex/d", "environment": "production", "scope": "orders:read", "proof": proof});
         sample.event("exchange", 400, ask, json!({"error": "invalid_request", "reason": "assertion.replayed"}));
+        sample.token("globex/d", "p7");
+        let unknown = sample.last("exchange");
+        (unknown.status, unknown.answer) = (503, json!({"error": "temporarily_unavailable", "reason": "store.unconfirmed"}));
         sample.event("fault", 0, json!({"kind": "node killed"}), Value::Null);
         sample.event("introspect", 0, json!({"jti": third}), Value::Null);
         sample.asked("introspect", &third, false);
@@ -178,7 +181,7 @@ impl Sample {
             entries: self.entries.clone(),
             note: format!("{body}\n— {ORIGIN} {}\n", STANDARD.encode(signature)),
             key: format!("{ORIGIN}+{}+{}", hex(&id[..4]), STANDARD.encode(public)),
-            reasons: BTreeSet::from(["assertion.replayed".to_owned(), "token.inactive".to_owned()]),
+            reasons: ["assertion.replayed", "store.unconfirmed", "token.inactive"].map(str::to_owned).into(),
         }
     }
 }
@@ -207,7 +210,7 @@ fn a_clean_case_breaks_no_rule() {
 type Break = (&'static str, fn(&mut Sample));
 
 /// For each rule at least one; a break may break others besides.
-const BREAKS: [Break; 27] = [
+const BREAKS: [Break; 28] = [
     ("order", |sample| sample.entries.swap(3, 4)),
     ("time", |sample| sample.entries[5]["time"] = json!(1)),
     ("chain", |sample| {
@@ -225,7 +228,11 @@ const BREAKS: [Break; 27] = [
         sample.token("globex/a", "p9");
         sample.last("exchange").status = 503;
     }),
-    ("unspent", |sample| sample.last("exchange").ask["proof"]["jti"] = json!("p9")),
+    ("unspent", |sample| sample.last("exchange").answer["reason"] = json!("store.unavailable")),
+    ("unspent", |sample| {
+        let replayed = |event: &&mut Event| event.answer["reason"] == "assertion.replayed";
+        sample.events.iter_mut().find(replayed).expect("a replay").ask["proof"]["jti"] = json!("p9");
+    }),
     ("other-caller", |sample| sample.events[0].ask["integration"] = json!("globex/z")),
     ("other-caller", |sample| sample.events[0].ask["scope"] = json!("orders:read orders:list")),
     ("other-caller", |sample| sample.last("introspect").answer = json!({"active": true, "jti": "another"})),
@@ -278,6 +285,12 @@ fn a_token_that_comes_back_is_found() {
     sample.asked("introspect", &jti, false);
     assert_eq!(broken(&sample.case()), BTreeSet::new());
     sample.asked("verify", &jti, true);
+    assert_eq!(broken(&sample.case()), BTreeSet::from(["revived"]));
+    // Another node may learn of the cut a little later.
+    sample.last("verify").node = 1;
+    assert_eq!(broken(&sample.case()), BTreeSet::new());
+    let late = sample.last("verify");
+    (late.sent, late.received) = (late.sent + 5_000_000, late.received + 5_000_000);
     assert_eq!(broken(&sample.case()), BTreeSet::from(["revived"]));
 }
 

@@ -230,12 +230,20 @@ fn what_a_wrong_clock_told_is_told_again_in_time() {
     assert_eq!(told(&mut state, 95 * DAY).len(), 3, "by a clock that is wrong");
     // A date that becomes known under the wrong time.
     ends(&mut state, 96 * DAY, "new", 110 * DAY);
-    apply(&mut state, 20 * DAY, JournalChange::Reopened { epoch: 2, mints_from: at(0), corrects: Some(at(96 * DAY)) });
+    apply(
+        &mut state,
+        20 * DAY,
+        JournalChange::Reopened { epoch: 2, mints_from: at(0), corrects: Some(at(96 * DAY)), again: 0, forgotten: 0 },
+    );
     assert_eq!(told(&mut state, 20 * DAY), []);
     assert_eq!(told(&mut state, 40 * DAY), sync(60));
     assert_eq!(told(&mut state, 50 * DAY), [("globex/new".to_owned(), 60)]);
     // A reopening that corrects nothing, after a restore, repeats nothing.
-    apply(&mut state, 51 * DAY, JournalChange::Reopened { epoch: 3, mints_from: at(0), corrects: None });
+    apply(
+        &mut state,
+        51 * DAY,
+        JournalChange::Reopened { epoch: 3, mints_from: at(0), corrects: None, again: 0, forgotten: 0 },
+    );
     assert_eq!(told(&mut state, 52 * DAY), []);
 }
 

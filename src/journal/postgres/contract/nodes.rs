@@ -1,12 +1,27 @@
 //! The nodes of a journal, and what an instance may still write after another took its id.
 
 use super::*;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::NodeId;
 use crate::journal::postgres::PostgresNodes;
-use crate::journal::store::nodes::{Joined, Nodes, Renewed, Told};
+use crate::journal::store::nodes::{FoldedState, Joined, Nodes, Renewed, Told};
+use crate::journal::store::write::Author;
 
 fn told(id: &str, instance: &str) -> Told {
-    Told { id: id.parse().expect("an id"), instance: instance.to_owned(), version: "1", size: 7, ahead: -1 }
+    Told {
+        id: id.parse().expect("an id"),
+        instance: instance.to_owned(),
+        version: "1",
+        size: 7,
+        ahead: -1,
+        unready: Some("its disk".to_owned()),
+        format: 2,
+        folded: vec![FoldedState { index: 3, digest: Digest::of(b"a state") }],
+    }
+}
+
+fn author(id: &NodeId, instance: &str, compares_clocks: bool) -> Author {
+    Author { id: id.clone(), instance: instance.to_owned(), compares_clocks }
 }
 
 /// Ends every lease, as if the time had passed.
@@ -77,7 +92,7 @@ async fn an_instance_whose_id_was_taken_writes_nothing_more() {
     let (database, mut node, mut nodes) = opened().await;
     nodes.join(&told("sts-1", "first")).await.expect("joins");
     let id: NodeId = "sts-1".parse().expect("an id");
-    node.writer.write_as(id.clone(), "first".to_owned());
+    node.writer.write_as(author(&id, "first", false));
     node.write(Way::StepByStep, &TOKEN, &[proof(1, 1000)]).await;
     node.write(Way::AtOnce, &TOKEN, &[proof(2, 1000)]).await;
     run_out(&database).await;
@@ -89,6 +104,30 @@ async fn an_instance_whose_id_was_taken_writes_nothing_more() {
     assert!(!node.reader.is_spent(&proof(3, 1000).0).await.expect("reads"));
     // The one that has it goes on.
     let mut second = Node::on(&database, Some(&node)).await;
-    second.writer.write_as(id, "second".to_owned());
+    second.writer.write_as(author(&id, "second", false));
     second.write(Way::StepByStep, &TOKEN, &[proof(3, 1000)]).await;
+}
+
+/// L-10: an entry whose time is not that of the database's clock would live too long, or die too early, for every other node.
+#[tokio::test]
+async fn l_10_a_batch_of_another_time_than_the_databases_is_not_written() {
+    let (_database, mut node, mut nodes) = opened().await;
+    nodes.join(&told("sts-1", "first")).await.expect("joins");
+    let Renewed::Done { now, .. } = nodes.renew(&told("sts-1", "first")).await.expect("renews") else { panic!("superseded") };
+    let noon = at(0).as_seconds();
+    node.writer.write_as(author(&"sts-1".parse().expect("an id"), "first", true));
+    node.write_at(Way::StepByStep, &TOKEN, &[proof(1, 100_000_000_000)], now - noon).await;
+    node.write_at(Way::AtOnce, &TOKEN, &[proof(2, 100_000_000_000)], now - noon).await;
+    for apart in [-10, 10, 86_400] {
+        let (batch, _) = node.batch(&TOKEN, now - noon + apart);
+        let spends = [proof(3, 100_000_000_000)];
+        assert_eq!(node.writer.record(batch, &spends).await.expect("answers"), Tried::Not, "{apart}");
+        node.writer.begin(&node.head, &spends).await.expect("begins");
+        let (batch, _) = node.batch(&TOKEN, now - noon + apart);
+        node.writer.append(batch).await.expect("appends");
+        node.writer.commit().await.expect_err("not written");
+        assert_eq!(node.writer.settle().await.expect("settles"), node.found(), "{apart}");
+        assert!(!node.reader.is_spent(&spends[0].0).await.expect("reads"));
+    }
+    node.write_at(Way::AtOnce, &TOKEN, &[proof(3, 100_000_000_000)], now - noon).await;
 }

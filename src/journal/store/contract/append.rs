@@ -1,5 +1,6 @@
 //! A committed batch is there, all of it and exactly; any other leaves nothing.
 
+use super::super::row::Outside;
 use super::*;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::fault::StoreFault;
@@ -68,9 +69,7 @@ pub async fn every_batch_has_its_line_and_its_tiles(store: &dyn Candidate) {
     }
     let leaves: Vec<_> = bodies[256..].iter().map(|body| leaf_hash(body.as_bytes())).collect();
     assert_eq!(snapshot.leaves(256).await.expect("reads"), leaves);
-    let counts = snapshot.counts(300).await.expect("reads");
-    assert_eq!((counts.entries, counts.batches_outside, counts.tiles), (300, 0, 1));
-    assert_eq!(snapshot.counts(204).await.expect("reads").batches_outside, 1, "the one that begins at 205");
+    assert_eq!(snapshot.outside().await.expect("reads"), Outside::default());
 }
 
 /// A text, a key and a proof that stand or fall with a batch.
@@ -85,10 +84,10 @@ async fn assert_nothing_of_it(node: &Node) {
     assert_eq!(node.end().await, node.found());
     assert_eq!(node.bodies().await.len() as u64, node.head.size);
     let mut snapshot = node.reader.snapshot().await.expect("reads");
-    let counts = snapshot.counts(node.head.size).await.expect("reads");
-    assert_eq!((counts.entries, counts.batches_outside, counts.tiles), (node.head.size, 0, 0));
+    assert_eq!(snapshot.outside().await.expect("reads"), Outside::default());
+    assert_eq!(snapshot.tile(0, 0).await.expect("reads"), None);
     assert!(snapshot.texts(None).await.expect("reads").is_empty());
-    assert!(snapshot.keyring().await.expect("reads").is_empty());
+    assert_eq!(snapshot.keyring().await.expect("reads"), Some(Vec::new()));
     for number in [8, 9] {
         assert!(!node.reader.is_spent(&proof(number, 1000).0).await.expect("reads"));
     }
@@ -125,6 +124,45 @@ pub async fn a_batch_that_is_given_up_leaves_nothing(store: &dyn Candidate) {
     assert!(node.writer.commit().await.is_err(), "there is nothing to commit");
     assert_nothing_of_it(&node).await;
     node.write(Way::StepByStep, &[(ISSUED, "globex/order-sync", "{}")], &[proof(8, 1000)]).await;
+}
+
+/// A new epoch, and what is recorded again after it.
+pub async fn batches_of_one_commit_stand_or_fall_together(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    node.write(Way::StepByStep, &[(ISSUED, "globex/order-sync", "{}")], &[]).await;
+    for is_kept in [false, true] {
+        let before = (node.head.clone(), node.tree.clone());
+        node.writer.begin(&node.head, &[]).await.expect("begins");
+        for (number, body) in ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"].into_iter().enumerate() {
+            let (mut batch, tree) = node.batch(&[(CHANGE, "partner:globex", body)], 0);
+            if number == 0 {
+                batch.beside = Beside { spent: vec![proof(8, 1000)], ..Beside::default() };
+            }
+            (node.head, node.tree) = (batch.after.clone(), tree);
+            node.writer.append(batch).await.expect("appends");
+        }
+        if is_kept {
+            node.writer.commit().await.expect("commits");
+        } else {
+            node.writer.abort().await.expect("gives up");
+            (node.head, node.tree) = before;
+            assert_nothing_of_it(&node).await;
+        }
+    }
+    assert_eq!(node.end().await, node.found());
+    assert_eq!(node.bodies().await, ["{}", "{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
+    assert!(node.reader.is_spent(&proof(8, 1000).0).await.expect("reads"));
+    let mut snapshot = node.reader.snapshot().await.expect("reads");
+    let lines = snapshot.batches(0, 4).await.expect("reads");
+    assert_eq!(
+        lines.iter().map(|line| (line.first, line.prior_change)).collect::<Vec<_>>(),
+        [(0, None), (1, None), (2, Some(1)), (3, Some(2))]
+    );
+    assert!(snapshot.check_sums(&node.key.sums, &node.head, Checked::All).await.expect("the tables beside them fit"));
+    snapshot.end_reading().await.expect("ends");
+    node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{\"d\":4}")], &[proof(9, 1000)]).await;
+    let other = Node::on(store, Some(&node)).await;
+    assert_eq!(other.end().await, node.found());
 }
 
 /// Else every statement would be durable by itself.

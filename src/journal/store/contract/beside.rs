@@ -9,12 +9,12 @@ use crate::journal::answers::{Idempotency, KEPT, Sealed};
 use crate::journal::fault::OpenFault;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 
-fn text(said: &str) -> TextRow {
+pub(super) fn text(said: &str) -> TextRow {
     let salt = [5; 16];
     TextRow { digest: TextDigest::of(&salt, said), salt, text: said.to_owned() }
 }
 
-fn blob(purpose: &str) -> SealedBlob {
+pub(super) fn blob(purpose: &str) -> SealedBlob {
     SealedBlob { name: BlobName::of_journal(purpose), sealed: purpose.as_bytes().to_vec() }
 }
 
@@ -49,7 +49,7 @@ pub async fn texts_and_keys_stand_or_fall_with_their_change(store: &dyn Candidat
     assert!(left.len() == 2 && !left.contains_key(&mary.digest));
     assert_eq!(node.reader.blob(&blob("one").name).await.expect("reads"), None);
     let mut snapshot = node.reader.snapshot().await.expect("reads");
-    assert_eq!(snapshot.keyring().await.expect("reads"), [blob("two")]);
+    assert_eq!(snapshot.keyring().await.expect("reads"), Some(vec![blob("two")]));
     let (mut read, mut after) = (Vec::new(), None);
     loop {
         let page = snapshot.texts(after).await.expect("reads");
@@ -77,7 +77,8 @@ pub async fn the_last_use_of_a_client_is_its_newest_token(store: &dyn Candidate)
     assert_eq!(used, [Some(at(60)), Some(at(0)), Some(at(61)), None, Some(at(61)), None], "in the order of the question");
     let mut snapshot = node.reader.snapshot().await.expect("reads");
     let used = snapshot.last_uses().await.expect("reads");
-    let used: Vec<_> = used.iter().map(|last| (&*last.subject, last.index, last.time)).collect();
+    assert!(used.since.is_empty());
+    let used: Vec<_> = used.at_head.iter().map(|last| (&*last.subject, last.index, last.time)).collect();
     assert_eq!(used, [("globex/a", 2, at(0)), ("globex/b", 3, at(60)), ("globex/c", 204, at(61))]);
 }
 

@@ -45,7 +45,8 @@ pub async fn a_writer_of_an_earlier_epoch_is_refused(store: &dyn Candidate) {
     let mut before = Node::on(store, None).await;
     before.write(Way::AtOnce, &FIRST, &[]).await;
     let mut after = Node::on(store, Some(&before)).await;
-    let what = Change::Journal(JournalChange::Reopened { epoch: 2, mints_from: at(3600), corrects: None });
+    let what =
+        Change::Journal(JournalChange::Reopened { epoch: 2, mints_from: at(3600), corrects: None, again: 0, forgotten: 0 });
     let entry = ChangeEntry {
         index: 1,
         time: at(0),

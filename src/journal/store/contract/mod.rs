@@ -18,6 +18,7 @@ use super::Answer;
 use super::batch::{Batch, Beside, MacKey, Row, Spent};
 use super::head::{Found, Head};
 use super::reader::Reader;
+use super::snapshot::Checked;
 use super::sums::SumKey;
 use super::write::{Begun, Tried, Write};
 use crate::domain::fixture;
@@ -42,6 +43,7 @@ macro_rules! laws {
             append::every_batch_has_its_line_and_its_tiles,
             append::a_batch_that_is_not_committed_leaves_nothing,
             append::a_batch_that_is_given_up_leaves_nothing,
+            append::batches_of_one_commit_stand_or_fall_together,
             append::nothing_is_written_without_the_lock,
             append::a_store_without_room_writes_nothing_and_goes_on_with_room,
             beside::texts_and_keys_stand_or_fall_with_their_change,
@@ -60,7 +62,7 @@ macro_rules! laws {
             reads::queries_find_what_they_ask_for,
             reads::a_query_about_a_partner_finds_what_names_it,
             reads::what_stands_after_an_entry_is_read_with_the_end,
-            reads::a_snapshot_stays_at_its_moment,
+            reads::a_head_is_read_by_pages_while_others_write,
             reads::a_snapshot_has_the_changes_with_their_batches,
             spent::a_proof_is_spent_once,
             spent::a_proof_is_spent_once_whoever_writes,

@@ -2,8 +2,9 @@
 
 use super::super::query::Query;
 use super::super::read::Read;
-use super::super::row::Issuance;
+use super::super::row::{Issuance, LastUses, Outside};
 use super::super::snapshot::Checked;
+use super::beside::{blob, text};
 use super::*;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::examples::Examples;
@@ -181,24 +182,73 @@ pub async fn what_stands_after_an_entry_is_read_with_the_end(store: &dyn Candida
     assert_eq!(node.reader.since(node.head.size, 10).await.expect("reads").news, []);
 }
 
-pub async fn a_snapshot_stays_at_its_moment(store: &dyn Candidate) {
+/// Pages of a head, each read after others wrote, erased and let entries leave: all is of that head, or says that it went on.
+pub async fn a_head_is_read_by_pages_while_others_write(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
-    node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{\"early\":1}")], &[proof(1, 1000)]).await;
+    let (mary, raj) = (text("Mary"), text("Raj"));
+    let said = Beside { texts: vec![mary.clone(), raj.clone()], sealed: vec![blob("one")], ..Beside::default() };
+    node.change("{\"first\":1}", said).await;
+    let tokens: Vec<Said> = (0..599).map(|_| (ISSUED, "globex/order-sync", "{}")).collect();
+    node.write(Way::StepByStep, &tokens, &[proof(1, 1000)]).await;
     let reader = node.reader.clone();
     let mut early = reader.snapshot().await.expect("reads");
     let end = early.end().await.expect("reads").expect("a head");
-    node.write(Way::AtOnce, &[(ISSUED, "globex/other", "{}")], &[proof(2, 1000)]).await;
-    node.change("{}", Beside { spent: vec![proof(3, 1000)], ..Beside::default() }).await;
-    node.writer.leave(0, 1).await.expect("leaves");
+    assert_eq!((end.head.clone(), end.rows), (node.head.clone(), 600));
+
+    let mut seen = Vec::new();
+    for from in [0, 256, 512] {
+        let rows = early.page(from).await.expect("reads");
+        seen.extend(rows.iter().map(|row| row.entry.index).filter(|index| *index < from + 256));
+        assert_eq!(early.tile(0, from / 256).await.expect("reads").is_some(), from < 512, "of the tree at the head");
+        let (client, spends) = (format!("globex/at-{from}"), [proof(100 + from, 1000)]);
+        node.write_at(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{}"), (ISSUED, &client, "{}")], &spends, 1).await;
+        if from == 0 {
+            let gone = Beside {
+                erased: vec![mary.digest],
+                sealed: vec![blob("two")],
+                spent: vec![proof(2, 1000)],
+                ..Beside::default()
+            };
+            node.change("{\"second\":1}", gone).await;
+            node.writer.leave(256, 512).await.expect("leave");
+            let many: Vec<Said> = (0..300).map(|_| (REFUSED, "globex/order-sync", "{}")).collect();
+            node.write_at(Way::StepByStep, &many, &[], 2).await;
+        }
+    }
+    let (all, left): (Vec<u64>, Vec<u64>) = ((0..600).collect(), (0..256).chain(512..600).collect());
+    assert!(seen == all || seen == left, "{seen:?}");
     assert_eq!(early.end().await.expect("reads"), Some(end.clone()));
-    assert_eq!(early.page(0).await.expect("reads").len(), 1);
-    assert_eq!(early.entries(0).await.expect("reads")[0].body, b"{\"early\":1}");
-    assert_eq!(early.newest_batch().await.expect("reads").map(|batch| batch.size_after), Some(1));
-    assert!(early.changes(0, 10).await.expect("reads").is_empty());
-    assert_eq!(early.last_uses().await.expect("reads").len(), 1);
-    let spent = early.spent(None).await.expect("reads");
-    assert_eq!(spent.rows.iter().map(|row| ProofKey(row.proof)).collect::<Vec<_>>(), [proof(1, 0).0]);
-    assert!(early.check_sums(&node.key.sums, &end.head, Checked::All).await.expect("sums"));
+    assert_eq!(early.entries(512).await.expect("reads").len(), 88);
+    assert_eq!(early.leaves(512).await.expect("reads").len(), 88);
+    assert_eq!(early.newest_batch().await.expect("reads").map(|batch| batch.size_after), Some(600));
+    assert_eq!(early.batches(0, 10_000).await.expect("reads").len(), 2);
+    assert_eq!(early.changes(0, 10).await.expect("reads").len(), 1);
+    assert!(!early.changes_of_kind(CHANGE).await.expect("reads").is_empty());
+    assert_eq!(early.outside().await.expect("reads"), Outside::default());
+    let (mut spent, mut place) = (Vec::new(), None);
+    loop {
+        let page = early.spent(place).await.expect("reads");
+        spent.extend(page.rows.iter().map(|row| ProofKey(row.proof)));
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(spent, [proof(1, 0).0], "those that were spent at the head");
+    let LastUses { at_head, since } = early.last_uses().await.expect("reads");
+    let kept = at_head.iter().map(|last| (&*last.subject, last.index)).collect::<Vec<_>>();
+    assert!(kept == [("globex/order-sync", 599)] || (kept.is_empty() && since.iter().any(|name| name == "globex/order-sync")));
+    let texts = early.texts(None).await.expect("reads");
+    for one in &texts {
+        let wanted = if one.digest.0 == mary.digest.0 { &mary } else { &raj };
+        assert_eq!((one.digest.0, one.said.clone()), (wanted.digest.0, Some((wanted.salt, wanted.text.clone()))));
+    }
+    assert!(texts.iter().any(|one| one.digest.0 == raj.digest.0));
+    let keyring = early.keyring().await.expect("reads");
+    assert!(keyring.is_none() || keyring == Some(vec![blob("one")]), "of the head, or of none");
+    for tables in [Checked::All, Checked::InMemory] {
+        assert!(early.check_sums(&node.key.sums, &end.head, tables).await.expect("sums"));
+    }
     early.end_reading().await.expect("ends");
     assert_eq!(node.end().await, node.found(), "a new one sees what was written");
 }

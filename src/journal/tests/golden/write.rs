@@ -19,6 +19,7 @@ use crate::journal::place;
 use crate::journal::sqlite::column;
 use crate::journal::sqlite::schema;
 use crate::journal::store::batch::{Batch, MacKey, Row};
+use crate::journal::store::keys::StoreKeys;
 use crate::journal::store::snapshot::Checked;
 use crate::journal::tree::merkle::leaf_hash;
 
@@ -42,9 +43,16 @@ async fn write_what_is_in_no_golden_journal() {
     let missing_kind = |kind: &str| !kinds.contains(&kind);
     let newest = |entry: &Entry| matches!(entry, Entry::Issued(issued) if issued.possession.is_some());
     let lacks_issued = !known.iter().flat_map(Golden::entries).any(|entry| newest(&entry));
+    let again = |entry: &Entry| match entry {
+        Entry::Change(entry) => {
+            matches!(entry.change.what, Change::Journal(JournalChange::Reopened { again, .. }) if again > 0)
+        }
+        Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => false,
+    };
+    let lacks_again = !known.iter().flat_map(Golden::entries).any(|entry| again(&entry));
     // A token needs the records that allow it.
     let examples = if lacks_issued { Examples::sealed().changes() } else { missing() };
-    if examples.is_empty() && Change::kinds().all(|kind| !missing_kind(kind)) {
+    if examples.is_empty() && !lacks_again && Change::kinds().all(|kind| !missing_kind(kind)) {
         return;
     }
     let mut writer = Writer { house: House::new(), now: 0 };
@@ -66,6 +74,9 @@ async fn write_what_is_in_no_golden_journal() {
     }
     if missing_kind("journal.moved") {
         writer.moves().await;
+    }
+    if lacks_again {
+        writer.loses().await;
     }
     let directory = root().join((known.len() + 1).to_string());
     writer.golden(directory).await.write(&writer.house);
@@ -144,7 +155,9 @@ impl Writer {
     async fn write(&mut self, rows: impl FnOnce(u64, Timestamp, Digest) -> (Vec<Row>, Vec<Spent>)) {
         self.wait(60);
         let key = MacKey::of(&House::kek());
-        let opened = place::open(&self.house.settings, false, &key.sums, &Seeded::new(1)).await.expect("opens");
+        let opened = place::open(&self.house.settings, false, &StoreKeys::of(&House::kek(), Arc::new(Seeded::new(1))))
+            .await
+            .expect("opens");
         let Loaded { head, mut tree, state, .. } = load::load(&opened.reader, &key, Checked::All).await.expect("loads");
         opened.reader.close().await.expect("closes");
         let ClientId::Integration(id) = "globex/order-sync".parse().expect("an id") else { panic!("an integration") };
@@ -188,6 +201,17 @@ impl Writer {
         let view = journal.view();
         let arrived = JournalChange::Arrived { from: place, size: view.size, root: view.root };
         make(&journal, Change::from(arrived).by(Actor::Operator)).await;
+        journal.close().await;
+    }
+
+    /// Reopened after a loss of which one change is recorded again and two are given up.
+    async fn loses(&mut self) {
+        self.wait(60);
+        let journal = self.house.open().await.expect("opens");
+        let (epoch, mints_from) = (journal.view().state.epoch + 1, journal.view().time.plus(Seconds(60)));
+        let reopened = JournalChange::Reopened { epoch, mints_from, corrects: None, again: 1, forgotten: 2 };
+        make(&journal, Change::from(reopened).by(Actor::Operator)).await;
+        make(&journal, revocation_of_token()).await;
         journal.close().await;
     }
 

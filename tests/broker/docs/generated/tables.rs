@@ -90,6 +90,7 @@ fn defaults() -> BTreeMap<&'static str, String> {
         ("node.id", "the host name".to_owned()),
         ("node.grace", config.node.grace.to_string()),
         ("journal.replication", "synchronous".to_owned()),
+        ("journal.archive_region", config.journal.archive_region.clone()),
         ("staff.audience", staff.audience.clone()),
         ("staff.person_claim", staff.person_claim.clone()),
         ("staff.max_age", staff.max_age.to_string()),

@@ -2,6 +2,11 @@
 //!
 //! Names here are not those of fields: a field may be renamed or moved, and what it says stays. A field of [`State`] that is new does not
 //! compile until it is said here. What is private to a part of the state is asked for as decisions ask for it.
+//!
+//! Nodes of two versions compare the digests of the state that they fold, so a newer version says the same of a journal of an older format:
+//! a fact that is new is left out where the journal has nothing of it.
+
+mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +16,14 @@ use serde_json::{Map, Value, json};
 use crate::domain::credential::certificate::Purpose;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
+use crate::domain::log::format::FIRST;
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::Revocation;
 use crate::domain::state::closures::Closed;
 use crate::domain::state::guardrail::GuardrailState;
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::recertification::{Asked, Opening, Place};
+use crate::domain::state::revoked_tokens::RevokedTokens;
 use crate::domain::state::signal::Signal;
 use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
 use crate::domain::value::digest::Digest;
@@ -25,6 +32,15 @@ use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, Is
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {
     Digest::of(text(state).as_bytes())
+}
+
+/// The digest by which nodes that share a journal compare the states that they fold.
+///
+/// Revoked tokens are left out: each node forgets those that have expired at a time of its own.
+pub fn shared_digest(state: &State) -> Digest {
+    let mut state = state.clone();
+    state.revoked_tokens = RevokedTokens::default();
+    digest(&state)
 }
 
 /// The facts of a state as JSON, with the members of each object in the order of their names.
@@ -48,11 +64,15 @@ fn of(state: &State) -> Value {
         // Tells that something changed, and not what.
         generation: _,
         epoch,
+        // The place of an entry, and no fact.
+        epoch_began: _,
         dev,
         origin,
         mints_from,
         // Said below where it has.
         moved,
+        // Said below where it was raised.
+        format,
         corrections,
         archive: _,
         checkpoint_keys,
@@ -102,7 +122,13 @@ fn of(state: &State) -> Value {
         in_force: _,
         waiting: _,
     } = state;
-    let keys = keys.all().map(|key| json!({"key": key.key, "at": key.created, "tainted": key.tainted, "retired": key.retired}));
+    let keys = keys.all().map(|key| {
+        let mut facts = json!({"key": key.key, "at": key.created, "tainted": key.tainted, "retired": key.retired});
+        if let Some(activated) = key.activated {
+            facts["activated"] = json!(activated);
+        }
+        facts
+    });
     let approvals = approvals.values().map(|approval| {
         let lifts: Vec<&Suspension> = approval.opened.lifts.iter().collect();
         json!({"approval": approval, "opened": approval.opened.at, "stop": stop(&lifts, Some(&approval.id))})
@@ -153,7 +179,7 @@ fn of(state: &State) -> Value {
         facts["signals"] = signals.all().map(one).collect::<Map<_, _>>().into();
     }
     if !offboardings.is_empty() || offboardings.all_registered().next().is_some() || offboardings.since.is_some() {
-        facts["offboardings"] = super::cases::of(state);
+        facts["offboardings"] = cases::of(state);
     }
     let waiting: Vec<_> = approvals_of_erasures(state);
     if !waiting.is_empty() {
@@ -162,6 +188,9 @@ fn of(state: &State) -> Value {
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
         facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
+    }
+    if *format > FIRST {
+        facts["format"] = json!(format);
     }
     if let Some(moved) = moved {
         facts["moved"] = json!(moved);

@@ -1,4 +1,4 @@
-//! Offboardings in the canonical form of a state ([`facts`](super::facts)).
+//! Offboardings in the canonical form of a state ([`super`]).
 
 use serde_json::{Map, Value, json};
 
