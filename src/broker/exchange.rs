@@ -95,6 +95,12 @@ impl Broker {
         let view = self.journal.view();
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
+        self.can_mint().map_err(known)?;
+        let _turn = self
+            .turns
+            .take()
+            .await
+            .map_err(|after| Denied { refused: known(busy(&reason::NODE_BUSY)), retry_after: Some(after) })?;
         // Quota and seen-set are checked in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, Operation::Exchange)
             .await

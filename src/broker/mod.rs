@@ -86,6 +86,7 @@ pub mod suspension;
 
 pub mod ticket;
 pub mod told;
+pub mod turns;
 pub mod unsealed;
 pub mod uses;
 pub mod verification;
@@ -155,6 +156,8 @@ pub struct Gateways {
     pub mail: Option<Arc<mail::Mail>>,
     /// The receivers of events.
     pub receivers: Vec<Arc<delivery::Receiver>>,
+    /// The turns of exchanges.
+    pub turns: turns::Turns,
     /// The requests that run to their end.
     pub in_flight: InFlight,
     /// The people directory.

@@ -93,6 +93,7 @@ pub async fn furnish(
         clock,
         entropy: Arc::clone(entropy),
         passkeys,
+        turns: crate::broker::turns::Turns::default(),
         in_flight: InFlight::default(),
         people: crate::broker::people::People::default(),
         desk: crate::broker::desk::Desk::default(),

@@ -218,7 +218,7 @@ async fn t_01_to_t_04_a_proof_is_spent_once_everywhere() {
     let before = world.issued().await;
     let assertion = world.assertion("production");
     let all = (0..100).map(|_| world.exchange("production", &assertion, "orders:read"));
-    let answers = futures(all).await;
+    let answers = together(all).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "t_02");
     assert_eq!(world.issued().await, before + 1, "t_02");
     // T-04: no jti where the binding spends it.
@@ -233,7 +233,7 @@ async fn t_01_to_t_04_a_proof_is_spent_once_everywhere() {
 }
 
 /// Runs all at once.
-async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn together<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = all.map(Box::pin).map(Some).collect();
     let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {

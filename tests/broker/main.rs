@@ -15,6 +15,7 @@ mod clock;
 mod configuration;
 mod console;
 mod crash;
+mod crowded;
 mod dates;
 mod described;
 mod digests;

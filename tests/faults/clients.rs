@@ -156,11 +156,12 @@ impl Reach {
         self.ask((node, Side::Admin), op, ask, request).await
     }
 
-    /// `olga`, `ann` are owners; `sven`, `sara` and `sila` security; `alan` is an auditor.
+    /// `olga`, `ann` are owners; `sven`, `sara` and `sila` security; `adam` is an administrator, `alan` an auditor.
     fn staff_token(&self, person: &str) -> String {
         let group = match person {
             "ann" | "olga" => "owners",
             "sven" | "sara" | "sila" => "security",
+            "adam" => "admins",
             _ => "audit",
         };
         let now = seconds();

@@ -1,4 +1,5 @@
-//! Rolling upgrades: each node in its turn ends, and starts again with another build and another configuration, under a load of valid requests.
+//! Rolling upgrades: each node in its turn ends, and starts again with another build, then with another configuration, under a load of valid
+//! requests, in the steps of docs/how-to/operate/nodes.md.
 //!
 //! A request is repeated with a fresh proof, at any node that is ready, as its answer says. It failed if it has no token after ten seconds.
 //! Time in which no node is ready does not count: one node alone cannot be replaced without a gap.
@@ -46,18 +47,20 @@ pub async fn upgrades(shape: &Shape, previous: &Path, times: u32) -> (Stage, Rol
         stage.reach.round.store(time, Ordering::SeqCst);
         let program = if time % 2 == 0 { shape.program.as_path() } else { previous };
         for at in 0..stage.nodes.len() {
-            let begun = stage.reach.history.now();
-            if !stage.nodes[at].stop(Duration::from_secs(15)).await {
-                rolled.failed.push(format!("node {at} does not end within 15 s of SIGTERM"));
-            }
             stage.nodes[at].program = program.to_owned();
-            stage.configure(at, if time % 2 == 0 { "9m" } else { "10m" });
-            stage.nodes[at].start();
-            if !stage.becomes_ready(at, STARTED).await {
-                rolled.failed.push(format!("upgrade {time}: {} is not ready", stage.told(at).await));
+            if let Err(fault) = anew(&mut stage, time, at, false).await {
+                rolled.failed.push(fault);
             }
-            let ended = stage.reach.history.now();
-            stage.reach.history.add(&of_fault(time, Fault::RestartNode(at), begun, ended));
+        }
+        // The files are there before the first node is started with one.
+        let longest_life = if time % 2 == 0 { "9m" } else { "10m" };
+        (0..stage.nodes.len()).for_each(|at| stage.configure(at, longest_life));
+        for at in 0..stage.nodes.len() {
+            // The one node of a journal in a file puts its configuration on record itself.
+            let is_first_of_several = at == 0 && stage.nodes.len() > 1;
+            if let Err(fault) = anew(&mut stage, time, at, is_first_of_several).await {
+                rolled.failed.push(fault);
+            }
         }
         if !load_goes_on(&stage).await {
             rolled.failed.push(format!("upgrade {time}: too few tokens within {STARTED:?} of the last start"));
@@ -71,6 +74,23 @@ pub async fn upgrades(shape: &Shape, previous: &Path, times: u32) -> (Stage, Rol
         rolled.failed.extend(own.failed);
     }
     (stage, rolled)
+}
+
+/// Ends a node and starts it again, and waits until it is ready. With `applies`, an administrator puts its configuration on record meanwhile.
+async fn anew(stage: &mut Stage, time: u32, at: usize, applies: bool) -> Result<(), String> {
+    let begun = stage.reach.history.now();
+    let has_ended = stage.nodes[at].stop(Duration::from_secs(15)).await;
+    stage.nodes[at].start();
+    let applied = if applies { stage.applies_configuration(at, STARTED).await } else { Ok(()) };
+    let is_ready = stage.becomes_ready(at, STARTED).await;
+    let ended = stage.reach.history.now();
+    stage.reach.history.add(&of_fault(time, Fault::RestartNode(at), begun, ended));
+    match applied {
+        _ if !has_ended => Err(format!("upgrade {time}: node {at} does not end within 15 s of SIGTERM")),
+        Err(fault) => Err(format!("upgrade {time}: node {at} does not apply its configuration: {fault}")),
+        Ok(()) if !is_ready => Err(format!("upgrade {time}: {} is not ready", stage.told(at).await)),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Waits until clients got some tokens more; false if that takes too long.

@@ -14,6 +14,7 @@ use super::process::Guard;
 use super::proxy::Proxy;
 use super::records;
 use super::redis;
+use super::wire::Request;
 use crate::world::Provider;
 use crate::world::client::free_port;
 
@@ -152,6 +153,21 @@ impl Stage {
         let (number, ports, host) = (node, (public.port(), admin.port()), self.host.as_str());
         let settings = Settings { number, shape: &self.shape, folder, ports, host, issuers, proxies, max_ttl };
         std::fs::write(folder.join("carnet.toml"), settings.text()).expect("written");
+    }
+
+    /// Puts the configuration of a node's file on record, as soon as the node answers. It must be another than the one on record.
+    pub async fn applies_configuration(&self, node: usize, longest: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        while !self.nodes[node].is_up().await {
+            if begun.elapsed() > longest {
+                return Err("it does not answer".to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let found = self.reach.staff(node, "adam", Request::get("/v1/configuration")).await.body;
+        let seen = serde_json::json!({"recorded": found["recorded"], "file": found["file"]});
+        let applied = self.reach.staff(node, "adam", Request::json("/v1/configuration/apply", &seen)).await;
+        if applied.body["changed"] == true { Ok(()) } else { Err(format!("{} {found} {}", applied.status, applied.body)) }
     }
 
     /// Waits until a node is ready.

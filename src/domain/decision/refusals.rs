@@ -30,7 +30,7 @@ pub struct Request {
 }
 
 /// Refusals that no record ever changes: of the request, of a proof by itself, and of what people and stores do.
-static NEVER: [&Reason; 32] = [
+static NEVER: [&Reason; 34] = [
     &reason::ASSERTION_EXPIRED,
     &reason::ASSERTION_MALFORMED,
     &reason::ASSERTION_NOT_YET,
@@ -39,6 +39,7 @@ static NEVER: [&Reason; 32] = [
     &reason::CLIENT_MISMATCH,
     &reason::CLIENT_MISSING,
     &reason::CLOCK_UNSTEADY,
+    &reason::CONFIGURATION_DIFFERS,
     &reason::ELEVATION_UNREVIEWED,
     &reason::ENVIRONMENT_CLOSED,
     &reason::INTEGRATION_ENDED,
@@ -48,6 +49,7 @@ static NEVER: [&Reason; 32] = [
     &reason::INTEGRATION_UNUSED,
     &reason::JOURNAL_REOPENED,
     &reason::KEY_UNAVAILABLE,
+    &reason::NODE_BUSY,
     &reason::PARTNER_ENDED,
     &reason::PARTNER_OFFBOARDING,
     &reason::PARTNER_SUSPENDED,

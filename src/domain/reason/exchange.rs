@@ -299,6 +299,10 @@ super::kind::reasons! {
         "This node's clock cannot be believed.";
         "Lives, windows and replay protection rest on the time; nothing is minted, recorded or called active while it is in doubt.";
         "Ask another node, or try again later; an operator finds the cause in /readyz?verbose of the admin address.";
+    NODE_BUSY = "node.busy", Busy;
+        "More exchanges wait at this node than it can do in time.";
+        "A node works at a number of exchanges that its stores can take; whoever has waited a second for a turn is told a time to come back, so that not all come back together.";
+        "Try again after Retry-After seconds, or ask another node. The proof was not spent.";
     CONFIGURATION_DIFFERS = "configuration.differs", Busy;
         "The file of this node differs from the configuration on record.";
         "Nodes that share a journal decide by one configuration. A node whose file differs mints nothing once its grace is over, and lets nobody decide by roles that are not on record.";

@@ -1,0 +1,179 @@
+//! Turns: how many exchanges a node works at, and when those that get no turn come back.
+//!
+//! Ten thousand clients that lost their node come to another in the same second (ABUSE D-20). If all of them were worked at together, each would
+//! wait for all others at each store, every one past its deadline, and they would be refused and come again together. So a node works at
+//! [`AT_WORK`] of them; the others wait in the order in which they came, at most [`PATIENCE`]. Who has no turn by then is told a time of its own
+//! to come back, as many in a second as the node has done lately.
+//!
+//! Enter through [`Turns::take`]. A turn begins after the proof was verified: neither a stranger nor an issuer whose keys do not come holds one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::domain::value::clock::Seconds;
+
+/// The exchanges at work.
+///
+/// A commit takes in that many at once. More of them would only make each wait longer.
+const AT_WORK: usize = 256;
+
+/// How long an exchange waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The latest time to come back.
+const LATEST: Duration = Duration::from_secs(10);
+
+/// The fewest exchanges in a second that come back, whatever was done lately.
+const SLOWEST: u64 = 32;
+
+/// How long exchanges are counted to know how many are done in a second.
+const COUNTED: Duration = Duration::from_millis(200);
+
+/// The turns of a node.
+pub struct Turns {
+    places: Semaphore,
+    patience: Duration,
+    /// The turns that ended.
+    done: AtomicU64,
+    coming: Mutex<Coming>,
+}
+
+/// Those who will come back.
+struct Coming {
+    /// When the next of them comes.
+    next: Instant,
+    /// The turns that end in a second.
+    pace: u64,
+    /// When `pace` was told from, and how many turns had ended then.
+    counted: (Instant, u64),
+}
+
+/// A turn, until it is dropped.
+pub struct Turn<'a> {
+    turns: &'a Turns,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turns.done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self::of(AT_WORK, PATIENCE, Instant::now())
+    }
+}
+
+impl Turns {
+    fn of(places: usize, patience: Duration, now: Instant) -> Self {
+        let coming = Mutex::new(Coming { next: now, pace: SLOWEST, counted: (now, 0) });
+        Self { places: Semaphore::new(places), patience, done: AtomicU64::new(0), coming }
+    }
+
+    /// Waits for a turn, in the order of calls.
+    ///
+    /// # Errors
+    /// There was none in time: when to come back.
+    pub async fn take(&self) -> Result<Turn<'_>, Seconds> {
+        match timeout(self.patience, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(Turn { turns: self, _place: place }),
+            // Nobody closes them.
+            Ok(Err(_)) | Err(_) => Err(self.later(Instant::now())),
+        }
+    }
+
+    /// The next time at which nobody else was told to come.
+    fn later(&self, now: Instant) -> Seconds {
+        let done = self.done.load(Ordering::Relaxed);
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, before) = coming.counted;
+        let passed = now.duration_since(since);
+        if passed >= COUNTED {
+            let each_second = u128::from(done - before) * 1_000 / passed.as_millis().max(1);
+            coming.pace = u64::try_from(each_second).unwrap_or(u64::MAX).max(SLOWEST);
+            coming.counted = (now, done);
+        }
+        let step = Duration::from_nanos(1_000_000_000 / coming.pace);
+        coming.next = coming.next.max(now) + step;
+        if coming.next > now + LATEST {
+            // More than can be done until then. They come evenly all the same, and not all of them at the latest time.
+            coming.next = now + step;
+        }
+        let wait = coming.next - now;
+        drop(coming);
+        Seconds(u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    /// How many come back after how many seconds.
+    fn told(turns: &Turns, number: usize, now: Instant) -> BTreeMap<u32, usize> {
+        let mut told = BTreeMap::new();
+        (0..number).for_each(|_| *told.entry(turns.later(now).0).or_default() += 1);
+        told
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_turn_is_told_when_to_come_back() {
+        let turns = Turns::of(2, SOON, Instant::now());
+        let (first, second) = (turns.take().await.ok(), turns.take().await.ok());
+        assert!(first.is_some() && second.is_some());
+        let begun = Instant::now();
+        assert!(matches!(turns.take().await, Err(Seconds(1))));
+        assert!(begun.elapsed() >= SOON);
+        drop(first);
+        assert!(turns.take().await.is_ok(), "a place is free");
+    }
+
+    #[tokio::test]
+    async fn turns_are_given_in_the_order_of_calls() {
+        let turns = Turns::of(1, Duration::from_secs(10), Instant::now());
+        let held = turns.take().await.ok();
+        let order = Mutex::new(Vec::new());
+        let waits = |name: u8| {
+            let (turns, order) = (&turns, &order);
+            async move {
+                let turn = turns.take().await.ok();
+                order.lock().expect("the lock").push((name, turn.is_some()));
+            }
+        };
+        let frees = async { drop(held) };
+        tokio::join!(waits(1), waits(2), waits(3), frees);
+        assert_eq!(*order.lock().expect("the lock"), [(1, true), (2, true), (3, true)]);
+    }
+
+    #[tokio::test]
+    async fn as_many_come_back_in_a_second_as_were_done_in_one() {
+        let begun = Instant::now();
+        let turns = Turns::of(1, SOON, begun);
+        for _ in 0..2_000 {
+            drop(turns.take().await);
+        }
+        let now = begun + Duration::from_secs(2);
+        assert_eq!(told(&turns, 3_000, now), BTreeMap::from([(1, 1_000), (2, 1_000), (3, 1_000)]));
+        assert_eq!(told(&turns, 1, now + Duration::from_secs(1)), BTreeMap::from([(3, 1)]), "after those who come");
+        assert_eq!(told(&turns, 1, now + Duration::from_secs(60)), BTreeMap::from([(1, 1)]), "nobody comes any more");
+    }
+
+    /// Where nothing is done, as while a store is away, and where more come than can be done until the latest time.
+    #[test]
+    fn they_come_evenly_also_where_too_many_come() {
+        let begun = Instant::now();
+        let turns = Turns::of(1, SOON, begun);
+        let told = told(&turns, 3_200, begun + Duration::from_secs(1));
+        assert_eq!(told, (1..=10).map(|seconds| (seconds, 320)).collect());
+    }
+}
