@@ -22,7 +22,7 @@ use crate::domain::decision::guard::{Guarded, Guards as _};
 use crate::domain::decision::peer::Peer;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::reason::decision::Refused;
-use crate::domain::reason::{self, Reason};
+use crate::domain::reason::{self, Class, Reason};
 use crate::domain::registry::integration::Limits;
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -81,11 +81,18 @@ impl Broker {
     ///
     /// A refusal is queued for the journal when this returns. A refusal up to the decision spends no proof.
     pub async fn exchange(&self, request: &Request) -> Result<Exchanged, Denied> {
-        let outcome = self.run(request).await.map_err(|denied| self.until_minting(denied));
-        if let Err(denied) = &outcome {
-            self.note(&request.environment, &request.id, &denied.refused);
-        }
-        outcome
+        let denied = match self.run(request).await {
+            Ok(exchanged) => {
+                self.turns.count();
+                return Ok(exchanged);
+            }
+            Err(denied) => self.until_minting(denied),
+        };
+        self.note(&request.environment, &request.id, &denied.refused);
+        // Whoever is refused for want of something of ours comes back, and not all of them together.
+        let is_busy = denied.refused.reason.class == Class::Busy;
+        let retry_after = denied.retry_after.or_else(|| is_busy.then(|| self.turns.later()));
+        Err(Denied { retry_after, ..denied })
     }
 
     async fn run(&self, request: &Request) -> Result<Exchanged, Denied> {
@@ -96,11 +103,7 @@ impl Broker {
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
         self.can_mint().map_err(known)?;
-        let _turn = self
-            .turns
-            .take()
-            .await
-            .map_err(|after| Denied { refused: known(busy(&reason::NODE_BUSY)), retry_after: Some(after) })?;
+        let _turn = self.turns.take().await.ok_or_else(|| known(busy(&reason::NODE_BUSY)))?;
         // Quota and seen-set are checked in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, Operation::Exchange)
             .await

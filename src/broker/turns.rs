@@ -1,9 +1,9 @@
-//! Turns: how many exchanges a node works at, and when those that get no turn come back.
+//! Turns: how many exchanges a node works at, and when those that were refused for want of something of ours come back.
 //!
 //! Ten thousand clients that lost their node come to another in the same second (ABUSE D-20). If all of them were worked at together, each would
 //! wait for all others at each store, every one past its deadline, and they would be refused and come again together. So a node works at
-//! [`AT_WORK`] of them; the others wait in the order in which they came, at most [`PATIENCE`]. Who has no turn by then is told a time of its own
-//! to come back, as many in a second as the node has done lately.
+//! [`AT_WORK`] of them; the others wait in the order in which they came, at most [`PATIENCE`]. Who has no turn by then, or is refused because a
+//! store is away, is told a time of its own to come back: as many come in a second as got a token lately.
 //!
 //! Enter through [`Turns::take`]. A turn begins after the proof was verified: neither a stranger nor an issuer whose keys do not come holds one.
 
@@ -37,7 +37,7 @@ const COUNTED: Duration = Duration::from_millis(200);
 pub struct Turns {
     places: Semaphore,
     patience: Duration,
-    /// The turns that ended.
+    /// The exchanges that ended with a token.
     done: AtomicU64,
     coming: Mutex<Coming>,
 }
@@ -46,22 +46,10 @@ pub struct Turns {
 struct Coming {
     /// When the next of them comes.
     next: Instant,
-    /// The turns that end in a second.
+    /// The exchanges that got a token in a second.
     pace: u64,
-    /// When `pace` was told from, and how many turns had ended then.
+    /// When that was counted, and how many had one by then.
     counted: (Instant, u64),
-}
-
-/// A turn, until it is dropped.
-pub struct Turn<'a> {
-    turns: &'a Turns,
-    _place: SemaphorePermit<'a>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.turns.done.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl Default for Turns {
@@ -76,20 +64,24 @@ impl Turns {
         Self { places: Semaphore::new(places), patience, done: AtomicU64::new(0), coming }
     }
 
-    /// Waits for a turn, in the order of calls.
-    ///
-    /// # Errors
-    /// There was none in time: when to come back.
-    pub async fn take(&self) -> Result<Turn<'_>, Seconds> {
-        match timeout(self.patience, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(Turn { turns: self, _place: place }),
-            // Nobody closes them.
-            Ok(Err(_)) | Err(_) => Err(self.later(Instant::now())),
-        }
+    /// Waits for a turn, in the order of calls. None if there was none in time.
+    pub async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes them.
+        timeout(self.patience, self.places.acquire()).await.ok()?.ok()
+    }
+
+    /// Counts an exchange that ended with a token.
+    pub fn count(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When somebody comes back who has no token.
+    pub fn later(&self) -> Seconds {
+        self.later_than(Instant::now())
     }
 
     /// The next time at which nobody else was told to come.
-    fn later(&self, now: Instant) -> Seconds {
+    fn later_than(&self, now: Instant) -> Seconds {
         let done = self.done.load(Ordering::Relaxed);
         let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, before) = coming.counted;
@@ -122,31 +114,31 @@ mod tests {
     /// How many come back after how many seconds.
     fn told(turns: &Turns, number: usize, now: Instant) -> BTreeMap<u32, usize> {
         let mut told = BTreeMap::new();
-        (0..number).for_each(|_| *told.entry(turns.later(now).0).or_default() += 1);
+        (0..number).for_each(|_| *told.entry(turns.later_than(now).0).or_default() += 1);
         told
     }
 
     #[tokio::test]
-    async fn who_gets_no_turn_is_told_when_to_come_back() {
+    async fn a_turn_is_waited_for_and_not_for_long() {
         let turns = Turns::of(2, SOON, Instant::now());
-        let (first, second) = (turns.take().await.ok(), turns.take().await.ok());
+        let (first, second) = (turns.take().await, turns.take().await);
         assert!(first.is_some() && second.is_some());
         let begun = Instant::now();
-        assert!(matches!(turns.take().await, Err(Seconds(1))));
+        assert!(turns.take().await.is_none());
         assert!(begun.elapsed() >= SOON);
         drop(first);
-        assert!(turns.take().await.is_ok(), "a place is free");
+        assert!(turns.take().await.is_some(), "a place is free");
     }
 
     #[tokio::test]
     async fn turns_are_given_in_the_order_of_calls() {
         let turns = Turns::of(1, Duration::from_secs(10), Instant::now());
-        let held = turns.take().await.ok();
+        let held = turns.take().await;
         let order = Mutex::new(Vec::new());
         let waits = |name: u8| {
             let (turns, order) = (&turns, &order);
             async move {
-                let turn = turns.take().await.ok();
+                let turn = turns.take().await;
                 order.lock().expect("the lock").push((name, turn.is_some()));
             }
         };
@@ -155,13 +147,11 @@ mod tests {
         assert_eq!(*order.lock().expect("the lock"), [(1, true), (2, true), (3, true)]);
     }
 
-    #[tokio::test]
-    async fn as_many_come_back_in_a_second_as_were_done_in_one() {
+    #[test]
+    fn as_many_come_back_in_a_second_as_were_done_in_one() {
         let begun = Instant::now();
         let turns = Turns::of(1, SOON, begun);
-        for _ in 0..2_000 {
-            drop(turns.take().await);
-        }
+        (0..2_000).for_each(|_| turns.count());
         let now = begun + Duration::from_secs(2);
         assert_eq!(told(&turns, 3_000, now), BTreeMap::from([(1, 1_000), (2, 1_000), (3, 1_000)]));
         assert_eq!(told(&turns, 1, now + Duration::from_secs(1)), BTreeMap::from([(3, 1)]), "after those who come");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::{Request, Response};
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
@@ -34,13 +34,23 @@ pub struct Listener {
 /// It is long enough not to spin, and short enough to recover unnoticed (ABUSE D-21).
 const REST: Duration = Duration::from_millis(100);
 
+/// The connections that the kernel keeps until they are accepted; where `net.core.somaxconn` is less, that many.
+///
+/// Ten thousand clients that lost their node come to another in the same second (ABUSE D-20). The kernel drops what it has no room for, and the
+/// client tries again after pauses that grow to a minute.
+const BACKLOG: u32 = 16_384;
+
 impl Listener {
     /// Binds `address`; port 0 takes a free one. With `tls` the socket speaks only TLS.
     ///
     /// # Errors
     /// The kernel's error: the address is in use or not ours, or we may not use the port.
     pub async fn bind(socket: Socket, address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let tcp = TcpListener::bind(address).await?;
+        let kernel = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A node that starts again binds the address of the one before, whose connections the kernel still remembers.
+        kernel.set_reuseaddr(true)?;
+        kernel.bind(address)?;
+        let tcp = kernel.listen(BACKLOG)?;
         let address = tcp.local_addr()?;
         Ok(Self { socket, tcp, address, tls: tls.map(TlsAcceptor::from) })
     }

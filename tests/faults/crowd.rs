@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::clients::Reach;
 use super::dice::Dice;
@@ -25,6 +26,9 @@ const CLIENTS: usize = 10_000;
 
 /// How many of them ask for their first token at the same time, which is no part of the figure.
 const AT_FIRST: usize = 64;
+
+/// The longest time that a client waits for an answer.
+const ANSWERED: Duration = Duration::from_secs(10);
 
 /// The longest time until everybody has a token.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -42,7 +46,7 @@ struct Crowd {
 /// Prints how soon clients have a token again after their node was killed, and started again at once.
 ///
 /// Each has a connection that stays open, and a proof that it has not shown yet. It connects again after a tenth of a second, then after twice as
-/// long, up to three seconds, each time by up to a half less; an answer with `Retry-After` is done as that says.
+/// long, up to three seconds, each time by up to a half less; an answer with `Retry-After` is done as that says. A try ends after ten seconds.
 pub async fn come_back(shape: &Shape) {
     let mut stage = Stage::start(shape.clone()).await;
     let crowd = Arc::new(Crowd {
@@ -51,9 +55,13 @@ pub async fn come_back(shape: &Shape) {
         there: AtomicUsize::new(0),
         killed: watch::channel(None).0,
     });
+    // On threads of their own: the issuers and the proxies before the stores run on those of the stage, and are not what is measured.
+    let apart = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    // A runtime cannot end inside another one. The process ends soon.
+    let apart = Box::leak(Box::new(apart));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS as u64 {
-        clients.spawn(comes_back(Arc::clone(&crowd), Dice::of(number, 0)));
+        clients.spawn_on(comes_back(Arc::clone(&crowd), Dice::of(number, 0)), apart.handle());
     }
     let begun = Instant::now();
     while crowd.there.load(Ordering::SeqCst) < CLIENTS {
@@ -104,13 +112,14 @@ async fn comes_back(crowd: Arc<Crowd>, mut dice: Dice) -> (Result<Duration, Stri
         }
         let full = 100 << tries.min(6) >> 1;
         let pause = Duration::from_millis(dice.between(full / 2, full));
-        let Ok(stream) = TcpStream::connect(crowd.reach.public(0)).await else {
+        let Ok(Ok(stream)) = timeout(ANSWERED, TcpStream::connect(crowd.reach.public(0))).await else {
             tokio::time::sleep(pause).await;
             continue;
         };
         // Whether a proof whose answer was lost is spent nobody knows: the next try has a fresh one.
         let form = next.take().unwrap_or_else(|| crowd.reach.form(NEVER_BARRED));
-        let wait = match ask(stream, &crowd.reach, &form).await {
+        let answer = timeout(ANSWERED, ask(stream, &crowd.reach, &form)).await;
+        let wait = match answer.ok().flatten() {
             Some((_open, Answer { status: 200, .. })) => return (Ok(killed.elapsed()), tries),
             Some((_, Answer { status: 503, retry_after: Some(seconds), body, .. })) => {
                 last = format!("{} {}", body["reason"], body["error_description"]);

@@ -62,6 +62,7 @@ pub async fn upgrades(shape: &Shape, previous: &Path, times: u32) -> (Stage, Rol
                 rolled.failed.push(fault);
             }
         }
+        println!("upgrade {time}: {} faults, the last is {:?}", rolled.failed.len(), rolled.failed.last());
         if !load_goes_on(&stage).await {
             rolled.failed.push(format!("upgrade {time}: too few tokens within {STARTED:?} of the last start"));
         }
