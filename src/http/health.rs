@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::RawQuery;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -105,12 +105,7 @@ impl Waits {
 pub fn starting(waits: &Waits, audience: Audience, shape: ErrorShape) -> Router {
     let waits = waits.clone();
     let check = move || Readiness::of(vec![Check { name: "journal", ok: false, detail: Some(waits.detail()) }]);
-    let not_yet = any(move || {
-        let mut refused = Fault::Late.response(shape);
-        // A start takes about a second, and another node may be ready.
-        refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        std::future::ready(refused)
-    });
+    let not_yet = any(move || std::future::ready(Fault::Starting.response(shape)));
     routes(Arc::new(check), audience).route("/", not_yet.clone()).route("/{*path}", not_yet)
 }
 
@@ -161,5 +156,23 @@ mod tests {
         assert!(text.contains(r#""detail":"db.internal""#), "{text}");
         let (status, text) = ask(true, Audience::Operators, "/metrics").await;
         assert!(status == 200 && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_starts_says_so() {
+        let router = starting(&Waits::default(), Audience::Strangers, ErrorShape::Problem);
+        let ask = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            router.clone().oneshot(request).await.expect("infallible")
+        };
+        for path in ["/", "/v1/configuration"] {
+            let response = ask(path).await;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+            let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+            assert!(std::str::from_utf8(&bytes).expect("text").contains("This node starts"), "{bytes:?}");
+        }
+        assert_eq!(ask("/livez").await.status(), StatusCode::OK);
+        assert_eq!(ask("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

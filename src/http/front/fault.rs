@@ -45,6 +45,8 @@ pub enum Fault {
     Panic,
     /// A handler took too long.
     Late,
+    /// The node has not loaded its journal yet.
+    Starting,
 }
 
 impl Fault {
@@ -70,8 +72,11 @@ impl Fault {
         if self.leaves_body_unread() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self == Self::Late {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        // A start takes about a second, and another node may be ready.
+        for (fault, seconds) in [(Self::Late, "5"), (Self::Starting, "1")] {
+            if self == fault {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+            }
         }
         response
     }
@@ -103,6 +108,7 @@ impl Fault {
             }
             Self::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Something went wrong inside"),
             Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "The answer took too long"),
+            Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "This node starts"),
         }
     }
 
