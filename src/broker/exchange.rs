@@ -102,6 +102,7 @@ impl Broker {
         let view = self.journal.view();
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
+        // Who can have no token waits for no turn. The gate asks again, after the wait.
         self.can_mint().map_err(known)?;
         let _turn = self.turns.take().await.ok_or_else(|| known(busy(&reason::NODE_BUSY)))?;
         // Quota and seen-set are checked in one round trip. No answer is a refusal (ABUSE T-07).

@@ -82,12 +82,13 @@ impl Turns {
 
     /// The next time at which nobody else was told to come.
     fn later_than(&self, now: Instant) -> Seconds {
-        let done = self.done.load(Ordering::Relaxed);
         let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: the count of an earlier caller is never ahead of it.
+        let done = self.done.load(Ordering::Relaxed);
         let (since, before) = coming.counted;
         let passed = now.duration_since(since);
         if passed >= COUNTED {
-            let each_second = u128::from(done - before) * 1_000 / passed.as_millis().max(1);
+            let each_second = u128::from(done.saturating_sub(before)) * 1_000 / passed.as_millis().max(1);
             coming.pace = u64::try_from(each_second).unwrap_or(u64::MAX).max(SLOWEST);
             coming.counted = (now, done);
         }
@@ -99,7 +100,7 @@ impl Turns {
         }
         let wait = coming.next - now;
         drop(coming);
-        Seconds(u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX))
+        Seconds(u32::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX))
     }
 }
 
@@ -156,6 +157,14 @@ mod tests {
         assert_eq!(told(&turns, 3_000, now), BTreeMap::from([(1, 1_000), (2, 1_000), (3, 1_000)]));
         assert_eq!(told(&turns, 1, now + Duration::from_secs(1)), BTreeMap::from([(3, 1)]), "after those who come");
         assert_eq!(told(&turns, 1, now + Duration::from_secs(60)), BTreeMap::from([(1, 1)]), "nobody comes any more");
+    }
+
+    #[test]
+    fn nobody_is_told_to_come_back_at_once() {
+        let begun = Instant::now();
+        let turns = Turns::of(1, SOON, begun);
+        (0..4_000).for_each(|_| turns.count());
+        assert_eq!(told(&turns, 10, begun + Duration::from_secs(1)), BTreeMap::from([(1, 10)]));
     }
 
     /// Where nothing is done, as while a store is away, and where more come than can be done until the latest time.

@@ -160,11 +160,16 @@ impl Stage {
     pub async fn applies_configuration(&self, node: usize, longest: Duration) -> Result<(), String> {
         let (begun, mut last) = (Instant::now(), "it does not answer".to_owned());
         while begun.elapsed() < longest {
+            tokio::time::sleep(Duration::from_millis(100)).await;
             if self.nodes[node].is_up().await {
                 let found = self.reach.staff(node, "adam", Request::get("/v1/configuration")).await;
                 // A build whose nodes agree on no configuration has no such route: each serves that of its file.
                 if found.status == 404 || (found.status == 200 && found.body["recorded"] == found.body["file"]) {
                     return Ok(());
+                }
+                if found.status != 200 {
+                    last = format!("{} {}", found.status, found.body);
+                    continue;
                 }
                 let seen = serde_json::json!({"recorded": found.body["recorded"], "file": found.body["file"]});
                 let applied = self.reach.staff(node, "adam", Request::json("/v1/configuration/apply", &seen)).await;
@@ -174,7 +179,6 @@ impl Stage {
                     status => return Err(format!("{status} {} {}", found.body, applied.body)),
                 }
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Err(last)
     }
