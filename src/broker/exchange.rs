@@ -112,6 +112,7 @@ impl Broker {
         if let VerifiedCredential::Assertion(shown) = &shown {
             self.note_reusable(&principal, shown);
         }
+        let tenure = self.journal.tenure().map_err(|fault| known(busy(fault.reason())))?;
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
@@ -129,8 +130,9 @@ impl Broker {
         // Step 8: the token is signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
         self.note_issuer_key(&principal).await;
-        // Nothing is awaited after this: a node whose lease ran out meanwhile lets no token go, although it is on record.
-        self.journal.ensure_leased().map_err(|_| known(busy(&reason::STORE_UNCONFIRMED)))?;
+        // Nothing is awaited after this: a node whose lease ran out since the decision lets no token go, although it is on record, and although
+        // the lease may be renewed by now.
+        self.journal.ensure_leased_since(tenure).map_err(|_| known(busy(&reason::STORE_UNCONFIRMED)))?;
         // The seen-set is filled after the commit. If that fails, the journal still refuses a replay.
         let grant = recorded.value();
         if let Some((proof, until)) = grant.spends() {

@@ -20,7 +20,7 @@ use crate::revocation::Liveness;
 impl Broker {
     /// Returns the claims and the entry of a token, if it is active now.
     pub async fn find(&self, environment: &EnvironmentName, token: &str) -> Result<Option<Arc<Found>>, Denied> {
-        self.ensure_live()?;
+        let tenure = self.ensure_live()?;
         let Some(found) = self.on_record(environment, token).await? else { return Ok(None) };
         if found.claims.exp <= self.now() || found.claims.env != *environment {
             return Ok(None);
@@ -29,7 +29,7 @@ impl Broker {
             return Ok(None);
         }
         // What was asked first is asked again after the last answer of a store: it may have been a long wait.
-        self.ensure_live()?;
+        self.ensure_live_since(tenure)?;
         Ok(Some(found))
     }
 

@@ -107,7 +107,7 @@ use crate::domain::reason::decision::Refused;
 use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::names::{EnvironmentName, RequestId};
 use crate::issuance::Issuance;
-use crate::journal::{Journal, RefusalNote};
+use crate::journal::{Journal, RefusalNote, Tenure};
 use crate::revocation::Index;
 
 /// The broker: the gateways, and the operations over them.
@@ -204,9 +204,15 @@ impl Broker {
     /// Refuses as [`Self::ensure_steady`] does, and while the live index may be incomplete.
     ///
     /// It may be if it was not heard of within the lease (ABUSE I-16).
-    pub(crate) fn ensure_live(&self) -> Result<(), Refused> {
+    pub(crate) fn ensure_live(&self) -> Result<Tenure, Refused> {
         self.ensure_steady()?;
-        if self.follower.is_live(self.clock.now()) { Ok(()) } else { Err(away()) }
+        let tenure = self.journal.tenure().map_err(|fault| busy(fault.reason()))?;
+        if self.follower.is_live(self.clock.now()) { Ok(tenure) } else { Err(away()) }
+    }
+
+    /// Refuses as [`Self::ensure_live`] does, and if the lease of this node had run out since `tenure`.
+    pub(crate) fn ensure_live_since(&self, tenure: Tenure) -> Result<(), Refused> {
+        if self.ensure_live()? == tenure { Ok(()) } else { Err(away()) }
     }
 
     /// Queues a refusal for the journal, and never waits.

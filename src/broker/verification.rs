@@ -79,6 +79,7 @@ impl Broker {
     /// Returns the claims and the entry of the token, if the request may go on.
     pub async fn verdict(&self, environment: &EnvironmentName, asked: Asked) -> Result<Arc<Found>, Denied> {
         let refused = |reason| Denied::from(Refused::unknown(reason));
+        let tenure = self.ensure_live()?;
         let found = self.find(environment, &asked.token.text).await?.ok_or_else(|| refused(&reason::TOKEN_INACTIVE))?;
         let known = |reason| Refused { known: Some(found.claims.client_id.clone()), ..Refused::unknown(reason) };
         if found.entry.api != asked.api {
@@ -91,7 +92,7 @@ impl Broker {
         if let Some(shown) = &asked.token.possession {
             let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
             self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;
-            self.ensure_live()?;
+            self.ensure_live_since(tenure)?;
         }
         self.uses.seen.add(&found.entry, asked.scope.to_string(), self.now());
         Ok(found)

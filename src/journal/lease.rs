@@ -16,10 +16,18 @@ pub struct Lease {
     pub news: Notify,
 }
 
+/// One holding of the lease, without a break.
+///
+/// A node that stood still past the end of its lease renews it as soon as it goes on. What it decided on before belongs to an earlier tenure:
+/// others may have acknowledged a revocation in between, without waiting for this node.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tenure(u64);
+
 #[derive(Default)]
 struct Held {
     /// Whether there is a lease at all.
     is_needed: bool,
+    tenure: Tenure,
     compares_clocks: bool,
     /// When the renewal was sent that was answered last.
     renewed: Option<Instant>,
@@ -43,6 +51,18 @@ fn length() -> Duration {
     Duration::from_secs(u64::from(LEASE.0))
 }
 
+impl Held {
+    fn is_within(&self, long: Duration) -> bool {
+        !self.is_needed || self.renewed.is_some_and(|renewed| renewed.elapsed() < long)
+    }
+}
+
+impl Tenure {
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 impl Lease {
     /// That of a journal that one node has.
     pub fn unneeded() -> Self {
@@ -56,16 +76,17 @@ impl Lease {
 
     /// Whether this node may mint and call tokens active.
     pub fn holds(&self) -> bool {
-        self.within(length())
+        self.tenure().is_some()
+    }
+
+    /// The tenure of now; `None` once the lease has run out.
+    pub fn tenure(&self) -> Option<Tenure> {
+        self.with(|held| held.is_within(length()).then_some(held.tenure))
     }
 
     /// Whether a renewal was answered lately enough for a node that is ready.
     pub fn is_fresh(&self) -> bool {
-        self.within(READY_WITHIN)
-    }
-
-    fn within(&self, long: Duration) -> bool {
-        self.with(|held| !held.is_needed || held.renewed.is_some_and(|renewed| renewed.elapsed() < long))
+        self.with(|held| held.is_within(READY_WITHIN))
     }
 
     /// The number of the lease of the single tasks, if this node holds it. A node that shares its journal with nobody always does.
@@ -105,12 +126,17 @@ impl Lease {
     pub fn begin(&self, sent: Instant, compares_clocks: bool) {
         let since = Some(sent);
         self.with(|held| {
-            *held = Held { is_needed: true, compares_clocks, renewed: since, looked: since, ..Held::default() };
+            let tenure = held.tenure.next();
+            *held = Held { is_needed: true, tenure, compares_clocks, renewed: since, looked: since, ..Held::default() };
         });
     }
 
+    /// A renewal was answered that was sent at this time. One that is answered after the lease has run out begins a tenure.
     pub fn renewed(&self, sent: Instant, ahead: i64, runs: Option<u64>) {
         self.with(|held| {
+            if !held.is_within(length()) {
+                held.tenure = held.tenure.next();
+            }
             (held.renewed, held.ahead) = (Some(sent), ahead);
             held.runs = runs.map(|number| (sent, number));
         });
@@ -119,5 +145,36 @@ impl Lease {
     /// It was given back, or another instance has it.
     pub fn end(&self) {
         self.with(|held| (held.renewed, held.runs) = (None, None));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ago(long: Duration) -> Instant {
+        Instant::now().checked_sub(long).expect("a machine that has run for some seconds")
+    }
+
+    /// the renewal may be sent before the lease runs out: what counts is when it is answered.
+    #[test]
+    fn a_lease_that_ran_out_begins_another_tenure() {
+        let lease = Lease::default();
+        let alone = lease.tenure().expect("a file needs no lease");
+        assert_eq!(lease.tenure(), Some(alone));
+        lease.begin(ago(length() - READY_WITHIN), false);
+        let first = lease.tenure().expect("it holds");
+        assert_ne!(first, alone);
+        lease.renewed(ago(READY_WITHIN), 0, None);
+        assert_eq!(lease.tenure(), Some(first), "it was renewed in time");
+        lease.begin(ago(length()), false);
+        assert_eq!(lease.tenure(), None);
+        lease.renewed(ago(READY_WITHIN), 0, None);
+        let second = lease.tenure().expect("it holds again");
+        assert_ne!(second, first);
+        lease.end();
+        assert_eq!(lease.tenure(), None);
+        lease.renewed(Instant::now(), 0, None);
+        assert!(lease.tenure().is_some_and(|third| third != second));
     }
 }

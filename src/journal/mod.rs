@@ -94,6 +94,7 @@ pub use folds::split_of;
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use key::kek::{BlobName, Kek, SealedBlob, SealingKey};
 pub use key::signers::HANDOVER;
+pub use lease::Tenure;
 pub use living::Ended;
 pub use members::Split;
 pub use migrate::{MigrateFault, Moved, Place, migrate};

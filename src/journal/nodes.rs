@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::fault::{Leased, StopReason, StoreFault, Unavailable};
 use super::folds;
 use super::handle::Journal;
-use super::lease::Lease;
+use super::lease::{Lease, Tenure};
 use super::members::{Members, Own};
 use super::sequencer::queue::Work;
 use super::sequencer::view::Shared;
@@ -192,8 +192,18 @@ impl Journal {
 
     /// Refuses once the journal has stopped, and while the lease of this node has run out.
     pub fn ensure_leased(&self) -> Result<(), Unavailable> {
+        self.tenure().map(drop)
+    }
+
+    /// The tenure of now, or the refusal of [`Self::ensure_leased`]. It is noted before a decision, for [`Self::ensure_leased_since`].
+    pub fn tenure(&self) -> Result<Tenure, Unavailable> {
         self.running()?;
-        if self.shared().lease.holds() { Ok(()) } else { Err(Unavailable::BUSY) }
+        self.shared().lease.tenure().ok_or(Unavailable::BUSY)
+    }
+
+    /// Refuses as [`Self::ensure_leased`] does, and if the lease had run out since `tenure`, although it is renewed by now.
+    pub fn ensure_leased_since(&self, tenure: Tenure) -> Result<(), Unavailable> {
+        if self.tenure()? == tenure { Ok(()) } else { Err(Unavailable::BUSY) }
     }
 }
 

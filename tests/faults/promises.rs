@@ -86,17 +86,23 @@ async fn f_02_a_killed_node_is_taken_over_within_ten_seconds() {
     judged(&stage);
 }
 
-/// a node that stood still for longer than its lease releases no token that it had decided on before, and calls none active.
+/// a node that stood still for longer than its lease releases no token that it had decided on before, and calls none active: neither
+/// before it renews its lease nor after.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_09_a_lease_that_runs_out_during_an_exchange_mints_nothing() {
     let stage = two_nodes().await;
     let (barred, key) = (FLEET[2], unique());
-    let held = minted(&stage, 1, barred).await;
-    let mut exchanges = Vec::new();
+    let held = Arc::new(minted(&stage, 1, barred).await);
+    let (mut exchanges, mut introspections) = (Vec::new(), Vec::new());
     for _ in 0..60 {
         let (reach, proof) = (Arc::clone(&stage.reach), stage.reach.proof(barred));
         exchanges.push(tokio::spawn(async move {
             let answer = reach.exchange(1, barred, "orders:read", &proof).await;
+            (reach.history.now(), answer)
+        }));
+        let (reach, held) = (Arc::clone(&stage.reach), Arc::clone(&held));
+        introspections.push(tokio::spawn(async move {
+            let answer = reach.introspect(1, &held, false).await;
             (reach.history.now(), answer)
         }));
     }
@@ -120,6 +126,10 @@ async fn r_09_a_lease_that_runs_out_during_an_exchange_mints_nothing() {
         assert!(received < resumed || answer.status != 200, "a token after the acknowledgement: {answer:?}");
     }
     assert!(late > 0, "no exchange was under way");
+    for introspection in introspections {
+        let (received, answer) = introspection.await.expect("a client");
+        assert!(received < resumed || answer.body["active"] != true, "active after the acknowledgement: {answer:?}");
+    }
     add(&stage, Fault::StopNode(1), stopped);
     judged(&stage);
 }
