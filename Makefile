@@ -34,13 +34,11 @@ setup:
 	tests/setup/debian.sh build test
 	tests/setup/packages.sh
 
-# One test compiles a crate of its own with all dependencies: it goes first, so that nothing else waits for the machine meanwhile.
 test: setup .tools/bin/s3s-fs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --lib --document-private-items
-	cargo test --locked --test broker -- the_chain_cannot_be_forged
 	cargo test --locked
 
 # docs/security/fault-rounds.md names the variables. A seed and a number make one round.

@@ -1,6 +1,10 @@
 //! The chain of facts: each is a type that one room makes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
 
 use super::names::Names;
 use super::sources::Tree;
@@ -73,7 +77,52 @@ fn assertions_have_one_caller_each() {
 }
 
 /// Nobody can sign an unrecorded grant, or forge a grant, a principal, a record or a token.
+///
+/// Each program beside a `.stderr` is compiled against the library of this build, and refused in these words.
 #[test]
 fn the_chain_cannot_be_forged() {
-    trybuild::TestCases::new().compile_fail("tests/unbuildable/*.rs");
+    let library = library();
+    let dependencies = library.parent().expect("a folder");
+    let programs =
+        std::fs::read_dir(ROOT.to_owned() + UNBUILDABLE).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let programs: Vec<PathBuf> = programs.filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect();
+    assert!(!programs.is_empty());
+    for program in programs {
+        let ran = Command::new("rustc")
+            .args(["--edition=2024", "--cap-lints=allow", "--emit=metadata", "--error-format=short", "-o", "/dev/null"])
+            .arg("--extern")
+            .arg(format!("carnet={}", library.display()))
+            .arg("-L")
+            .arg(format!("dependency={}", dependencies.display()))
+            .arg(program.strip_prefix(ROOT).expect("in the project"))
+            .current_dir(ROOT)
+            .output()
+            .expect("rustc runs");
+        let told = String::from_utf8(ran.stderr).expect("text");
+        let expected = std::fs::read_to_string(program.with_extension("stderr")).expect("what the compiler says");
+        assert!(!ran.status.success() && told == expected, "{}: {}\n{told}", program.display(), ran.status);
+    }
+}
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+const UNBUILDABLE: &str = "tests/unbuildable";
+
+/// The library that the tests of this build use. Cargo knows which of several it is, and builds nothing that is there.
+fn library() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let ran = Command::new(cargo)
+        .args(["test", "--locked", "--no-run", "--quiet", "--test", "broker", "--message-format=json"])
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo runs");
+    let told = String::from_utf8(ran.stdout).expect("text");
+    let mut made = told.lines().filter_map(|line| {
+        let artifact: Value = serde_json::from_str(line).ok()?;
+        let is_library = artifact["target"]["name"] == "carnet" && artifact["target"]["kind"] == json!(["lib"]);
+        let files = artifact["filenames"].as_array().filter(|_| is_library)?;
+        files.iter().find_map(|file| {
+            Some(PathBuf::from(file.as_str()?)).filter(|file| file.extension().is_some_and(|kind| kind == "rlib"))
+        })
+    });
+    made.next_back().unwrap_or_else(|| panic!("no library: {}", String::from_utf8_lossy(&ran.stderr)))
 }
