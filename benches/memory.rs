@@ -27,6 +27,7 @@ use carnet::domain::registry::approval::{Approval, Kind, Opened, Review, Verdict
 use carnet::domain::registry::binding::JwtRule;
 use carnet::domain::registry::environment::{Configuration, Environment, Governance};
 use carnet::domain::registry::integration::{Access, Integration};
+use carnet::domain::state::facts;
 use carnet::domain::state::integration::IntegrationState;
 use carnet::domain::state::{Candidate, State};
 use carnet::domain::value::clock::{Entropy, Seconds, Timestamp};
@@ -87,6 +88,13 @@ fn main() {
     let entries = fold.entries;
     println!("{number} integrations by {entries} changes, folded in {:.1} s", begun.elapsed().as_secs_f64());
     println!("RSS {:.0} MB, peak {:.0} MB", megabytes("VmRSS"), megabytes("VmHWM"));
+    let begun = std::time::Instant::now();
+    let digest = facts::shared_digest(&fold.state);
+    println!(
+        "the digest that nodes compare, {digest}: {:.1} s, peak {:.0} MB then",
+        begun.elapsed().as_secs_f64(),
+        megabytes("VmHWM")
+    );
     println!("{}", sizes());
     println!("{:<44}{:>8}{:>20}{:>22}", "part", "MB", "bytes of each", "allocations of each");
     let mut state = fold.state;

@@ -6,18 +6,22 @@
 //! Nodes of two versions compare the digests of the state that they fold, so a newer version says the same of a journal of an older format:
 //! a fact that is new is left out where the journal has nothing of it.
 
+mod bindings;
 mod cases;
+mod places;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use self::bindings::Bindings;
+use self::places::{environments, issuers};
+use self::written::Fact;
 use crate::domain::credential::certificate::Purpose;
-use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::log::format::FIRST;
-use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::Revocation;
 use crate::domain::state::closures::Closed;
 use crate::domain::state::guardrail::GuardrailState;
@@ -25,13 +29,16 @@ use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::recertification::{Asked, Opening, Place};
 use crate::domain::state::revoked_tokens::RevokedTokens;
 use crate::domain::state::signal::Signal;
-use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
-use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, Issuer, SignalId};
+use crate::domain::state::{ApiState, Held, PartnerState, State, Suspension, Suspensions, Versioned};
+use crate::domain::value::digest::{Digest, Hasher};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, SignalId};
 
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {
-    Digest::of(text(state).as_bytes())
+    let mut hasher = Hasher::default();
+    // Invariant: a hasher takes every byte, and facts serialise to JSON.
+    of(state).write(&mut hasher).expect("facts are JSON");
+    hasher.digest()
 }
 
 /// The digest by which nodes that share a journal compare the states that they fold.
@@ -45,21 +52,13 @@ pub fn shared_digest(state: &State) -> Digest {
 
 /// The facts of a state as JSON, with the members of each object in the order of their names.
 pub fn text(state: &State) -> String {
-    canonical(of(state)).to_string()
+    let mut bytes = Vec::new();
+    // Invariant: memory takes every byte, facts serialise to JSON, and JSON is UTF-8.
+    of(state).write(&mut bytes).expect("facts are JSON");
+    String::from_utf8(bytes).expect("JSON is text")
 }
 
-fn canonical(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let sorted: BTreeMap<String, Value> = members.into_iter().map(|(name, value)| (name, canonical(value))).collect();
-            Value::Object(sorted.into_iter().collect::<Map<String, Value>>())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(canonical).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
-    }
-}
-
-fn of(state: &State) -> Value {
+fn of(state: &State) -> Fact<'_> {
     let State {
         // Tells that something changed, and not what.
         generation: _,
@@ -137,37 +136,38 @@ fn of(state: &State) -> Value {
         json!({"id": one.id, "by": one.by, "label": one.label, "credential": one.credential, "registered": one.registered,
             "revoked": one.revoked, "counter": one.counter})
     });
-    let mut facts = json!({
-        "epoch": epoch,
-        "dev": dev,
-        "origin": origin,
-        "mintsFrom": mints_from,
-        "corrections": corrections,
-        "segments": segments(state),
-        "checkpointKeys": checkpoint_keys,
-        "configuration": configuration,
-        "keys": keys.collect::<Vec<_>>(),
-        "certificates": certificates(state),
-        "issuerKeys": issuer_keys(state),
-        "apis": apis.iter().map(|(name, one)| (name.to_string(), api(one))).collect::<Map<_, _>>(),
-        "partners": partners.iter().map(|(name, one)| (name.to_string(), partner(one))).collect::<Map<_, _>>(),
-        "integrations": integrations.iter().map(|(id, one)| (id.to_string(), integration(one))).collect::<Map<_, _>>(),
-        "approvals": approvals.collect::<Vec<_>>(),
-        "elevations": elevations(state),
-        "passkeys": passkeys.collect::<Vec<_>>(),
-        "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
-        "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
-        "refused": revoked.keys().filter(|key| state.is_refused(key)).collect::<BTreeSet<_>>(),
-        "revokedBefore": revoked_before.iter().collect::<BTreeMap<_, _>>(),
-        "staffCuts": staff_cuts,
-        "candidates": candidates(state),
-        "barred": barred(state),
-        "history": history(state),
-    });
+    let bindings = Bindings::of(state);
+    let mut facts: BTreeMap<&'static str, Fact<'_>> = BTreeMap::from([
+        ("epoch", json!(epoch).into()),
+        ("dev", json!(dev).into()),
+        ("origin", json!(origin).into()),
+        ("mintsFrom", json!(mints_from).into()),
+        ("corrections", json!(corrections).into()),
+        ("segments", json!(segments(state)).into()),
+        ("checkpointKeys", json!(checkpoint_keys).into()),
+        ("configuration", json!(configuration).into()),
+        ("keys", Fact::list(keys)),
+        ("certificates", certificates(state).into()),
+        ("issuerKeys", issuer_keys(state).into()),
+        ("apis", Fact::named(apis.iter().map(|(name, one)| (name.to_string(), one)), api)),
+        ("partners", Fact::named(partners.iter().map(|(name, one)| (name.to_string(), one)), partner)),
+        ("integrations", Fact::named(integrations.iter().map(|(id, one)| (id.to_string(), one)), |one| integration(one))),
+        ("approvals", Fact::list(approvals)),
+        ("elevations", elevations(state)),
+        ("passkeys", Fact::list(passkeys)),
+        ("revocations", Fact::list(revocations.values().map(revocation))),
+        ("revokedTokens", json!(revoked_tokens.iter().collect::<BTreeMap<_, _>>()).into()),
+        ("refused", json!(revoked.keys().filter(|key| state.is_refused(key)).collect::<BTreeSet<_>>()).into()),
+        ("revokedBefore", json!(revoked_before.iter().collect::<BTreeMap<_, _>>()).into()),
+        ("staffCuts", json!(staff_cuts).into()),
+        ("candidates", bindings.candidates()),
+        ("barred", bindings.barred(state)),
+        ("history", bindings.history(state)),
+    ]);
     // Left out where there is none, as in journals that are older than guardrails.
     if guardrails.all().next().is_some() {
         let all = guardrails.all().map(|(name, one)| (name.to_string(), guardrail(one)));
-        facts["guardrails"] = json!({"set": guardrails.digest(), "all": all.collect::<Map<_, _>>()});
+        facts.insert("guardrails", json!({"set": guardrails.digest(), "all": all.collect::<Map<_, _>>()}).into());
     }
     if signals.all().next().is_some() {
         let one = |(id, one): (&SignalId, &Signal)| {
@@ -176,31 +176,31 @@ fn of(state: &State) -> Value {
                 "at": one.at, "acted": one.acted, "suspension": one.suspension, "decided": decided});
             (id.to_string(), signal)
         };
-        facts["signals"] = signals.all().map(one).collect::<Map<_, _>>().into();
+        facts.insert("signals", Fact::named(signals.all().map(one), |signal| signal));
     }
     if !offboardings.is_empty() || offboardings.all_registered().next().is_some() || offboardings.since.is_some() {
-        facts["offboardings"] = cases::of(state);
+        facts.insert("offboardings", cases::of(state).into());
     }
     let waiting: Vec<_> = approvals_of_erasures(state);
     if !waiting.is_empty() {
-        facts["erasures"] = waiting.into();
+        facts.insert("erasures", json!(waiting).into());
     }
     if closures.iter().next().is_some() {
         let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
-        facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
+        facts.insert("closed", Value::from(closures.iter().map(one).collect::<Map<_, _>>()).into());
     }
     if *format > FIRST {
-        facts["format"] = json!(format);
+        facts.insert("format", json!(format).into());
     }
     if let Some(moved) = moved {
-        facts["moved"] = json!(moved);
+        facts.insert("moved", json!(moved).into());
     }
     if let Some(told) = dates.told() {
-        facts["dates"] = json!({"at": told.at, "until": told.until, "last": told.last});
+        facts.insert("dates", json!({"at": told.at, "until": told.until, "last": told.last}).into());
     }
     // Left out where there is none, as in journals that are older than the directory.
     if state.recertification.since.is_some() {
-        facts["reviews"] = reviews(state);
+        facts.insert("reviews", reviews(state));
     }
     let gone: Vec<_> = owners.all_gone().map(|(id, gone)| json!([id, gone.since, gone.counted])).collect();
     let holds: Vec<_> = owners.holds().map(|(id, hold)| json!([id, hold.at, hold.people.iter().collect::<Vec<_>>()])).collect();
@@ -209,10 +209,18 @@ fn of(state: &State) -> Value {
             .all()
             .map(|(id, own)| json!([id, own.in_force.iter().collect::<Vec<_>>(), own.waiting.iter().collect::<Vec<_>>()]));
         let ends = integrations.keys().filter_map(|id| state.owner_end(id)).map(|end| json!([end.person, end.left, end.at]));
-        facts["owners"] = json!({"own": own.collect::<Vec<_>>(), "gone": gone, "holds": holds, "ends": ends.collect::<Vec<_>>(),
-            "heard": owners.heard(), "quietSince": owners.quiet_since(), "toldSilent": owners.told_silent()});
+        let members = [
+            ("own", Fact::list(own)),
+            ("gone", json!(gone).into()),
+            ("holds", json!(holds).into()),
+            ("ends", Fact::list(ends)),
+            ("heard", json!(owners.heard()).into()),
+            ("quietSince", json!(owners.quiet_since()).into()),
+            ("toldSilent", json!(owners.told_silent()).into()),
+        ];
+        facts.insert("owners", Fact::object(members));
     }
-    facts
+    Fact::object(facts)
 }
 
 fn approvals_of_erasures(state: &State) -> Vec<Value> {
@@ -228,18 +236,6 @@ fn segments(state: &State) -> Vec<Value> {
         at = segment.until;
     }
     all
-}
-
-/// The environments that are configured.
-fn environments(state: &State) -> Vec<&EnvironmentName> {
-    state.configuration.iter().flat_map(|configuration| configuration.environments.keys()).collect()
-}
-
-/// The issuers of bindings in force, and our own trust domains.
-fn issuers(state: &State) -> BTreeSet<Issuer> {
-    let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.values());
-    let own = configured.map(|environment| environment.trust_domain.issuer());
-    state.candidates.all().map(|candidate| candidate.rule.issuer.clone()).chain(own).collect()
 }
 
 fn certificates(state: &State) -> Value {
@@ -343,35 +339,37 @@ fn integration(one: &IntegrationState) -> Value {
     facts
 }
 
-fn reviews(state: &State) -> Value {
+fn reviews(state: &State) -> Fact<'_> {
     let known = &state.recertification;
     let opening = |one: &Opening| json!([one.cause, one.opens, one.due]);
-    let asked = |one: &Asked| json!([opening(&one.opening), one.on_silence]);
-    let place = |(environment, place): (&EnvironmentName, &Place)| {
+    let asked = move |one: &Asked| json!([opening(&one.opening), one.on_silence]);
+    let place = move |(environment, place): (&EnvironmentName, &Place)| {
         let done = place.done.iter().map(|done| json!([done.first, done.second, done.by, done.at, opening(&done.opening)]));
         let word = place.word.as_ref().map(|word| json!([word.entry, word.by, word.second]));
         json!({"environment": environment, "done": done.collect::<Vec<_>>(), "since": place.since, "due": place.due,
             "asked": place.asked.iter().map(asked).collect::<Vec<_>>(), "word": word})
     };
-    let of_one = |(id, one): (&IntegrationId, &std::sync::Arc<IntegrationState>)| {
+    let of_one = move |(id, one): (&IntegrationId, &std::sync::Arc<IntegrationState>)| {
         let ends = one.reviews.places().map(|(environment, _)| state.review_end(id, environment));
-        (
-            id.to_string(),
-            json!({"places": one.reviews.places().map(place).collect::<Vec<_>>(), "approved": one.reviews.approved,
-            "replaced": one.reviews.replaced[..], "narrowed": one.reviews.narrowed.as_ref().map(|one| json!([one.review, one.by, one.at])), "ends": ends.collect::<Vec<_>>()}),
-        )
+        let narrowed = one.reviews.narrowed.as_ref().map(|one| json!([one.review, one.by, one.at]));
+        json!({"places": one.reviews.places().map(place).collect::<Vec<_>>(), "approved": one.reviews.approved,
+            "replaced": one.reviews.replaced[..], "narrowed": narrowed, "ends": ends.collect::<Vec<_>>()})
     };
     let campaigns =
         known.campaigns.iter().map(|(id, one)| json!([id, one.terms, one.by, one.at, one.reason, one.approval, one.started]));
     let reviewers = known.reviewers().map(|one| json!([one.person, one.reviews, one.kept, one.seconds, one.all_kept]));
-    json!({"since": known.since, "decided": known.decided().collect::<Vec<_>>(), "campaigns": campaigns.collect::<Vec<_>>(),
-        "reviewers": reviewers.collect::<Vec<_>>(),
-        "integrations": state.integrations.iter().map(of_one).collect::<Map<_, _>>()})
+    Fact::object([
+        ("since", json!(known.since).into()),
+        ("decided", json!(known.decided().collect::<Vec<_>>()).into()),
+        ("campaigns", Fact::list(campaigns)),
+        ("reviewers", Fact::list(reviewers)),
+        ("integrations", Fact::named(state.integrations.iter().map(|one| (one.0.to_string(), one)), of_one)),
+    ])
 }
 
-fn elevations(state: &State) -> Value {
+fn elevations(state: &State) -> Fact<'_> {
     let ended = |one: &Ended| json!({"by": one.by, "reason": one.reason, "at": one.at});
-    let request = |one: &Request| {
+    let request = move |one: &Request| {
         let reviews = one.reviews.iter().map(|one| {
             json!({"by": one.by, "verdict": one.verdict, "reason": one.reason, "roles": one.roles, "narrowing": one.narrowing,
                 "signature": one.signature, "at": one.at})
@@ -379,69 +377,21 @@ fn elevations(state: &State) -> Value {
         json!({"elevation": one.elevation, "asked": one.asked, "reviews": reviews.collect::<Vec<_>>(), "approved": one.approved,
             "ended": one.ended.as_ref().map(ended), "noticed": one.noticed})
     };
-    let ids = |all: &mut dyn Iterator<Item = &Request>| all.map(|one| one.elevation.id.clone()).collect::<Vec<_>>();
-    let mut places = Map::new();
-    for integration in state.integrations.keys() {
-        for environment in environments(state) {
-            let here = ids(&mut state.elevations.of(integration, environment));
-            places.insert(format!("{integration}/{environment}"), json!(here));
-        }
-    }
-    json!({
-        "all": state.elevations.all().map(request).collect::<Vec<_>>(),
-        "unreviewed": ids(&mut state.elevations.unreviewed()),
-        "byPlace": places,
-    })
+    let ids = |all: &mut dyn Iterator<Item = &Request>| json!(all.map(|one| &one.elevation.id).collect::<Vec<_>>());
+    let places = state.integrations.keys().flat_map(|integration| {
+        environments(state)
+            .into_iter()
+            .map(move |environment| (format!("{integration}/{environment}"), (integration, environment)))
+    });
+    let here = move |(integration, environment)| ids(&mut state.elevations.of(integration, environment));
+    Fact::object([
+        ("all", Fact::list(state.elevations.all().map(request))),
+        ("unreviewed", ids(&mut state.elevations.unreviewed()).into()),
+        ("byPlace", Fact::named(places, here)),
+    ])
 }
 
 fn revocation(one: &Revocation) -> Value {
     json!({"id": one.id, "subject": one.target, "admitted": one.admitted, "tokensOnly": one.tokens_only, "by": one.by,
         "reason": one.reason, "at": one.at, "entry": one.index, "lift": one.lift, "lifted": one.lifted})
-}
-
-/// The bindings in force, sorted: the index may hold them in any order.
-fn sorted(state: &State) -> Vec<&Candidate> {
-    let mut all: Vec<&Candidate> = state.candidates.all().collect();
-    all.sort_by_key(|one| (one.client.clone(), one.environment.clone(), one.binding.clone()));
-    all
-}
-
-fn subject(one: &Candidate) -> RevocationTarget {
-    RevocationTarget::Binding { client: one.client.clone(), environment: one.environment.clone(), binding: one.binding.clone() }
-}
-
-fn candidates(state: &State) -> Vec<Value> {
-    let shown = |one: &Candidate| json!({"binding": subject(one).key(), "rule": one.rule, "version": one.version});
-    sorted(state).into_iter().map(shown).collect()
-}
-
-/// Which revocation bars the proofs of each binding, and the certificates of each integration.
-fn barred(state: &State) -> Value {
-    let mut all = Map::new();
-    for one in sorted(state) {
-        all.insert(subject(one).key().to_string(), json!(state.barred.rule(&one.environment, &one.rule)));
-    }
-    for integration in state.integrations.keys() {
-        for environment in environments(state) {
-            let member = format!("certificate of {integration} in {environment}");
-            all.insert(member, json!(state.barred.certificate(integration, environment)));
-        }
-    }
-    all.into()
-}
-
-fn history(state: &State) -> Value {
-    let of = |issuer: &Issuer| {
-        json!({"known": state.history.knows_issuer(issuer), "members": state.history.keys_of(issuer).collect::<Vec<_>>(),
-            "environments": state.history.environments_of(issuer).collect::<Vec<_>>()})
-    };
-    let rules = sorted(state).into_iter().map(|one| {
-        let last: Option<&Admits> = state.history.binding(&subject(one));
-        (subject(one).key().to_string(), json!(last))
-    });
-    let issuers = issuers(state);
-    json!({
-        "issuers": issuers.iter().map(|issuer| (issuer.to_string(), of(issuer))).collect::<Map<_, _>>(),
-        "bindings": rules.collect::<Map<_, _>>(),
-    })
 }
