@@ -2,6 +2,7 @@
 //!
 //! Text is compared byte by byte (`COLLATE "C"`), whatever the database's own order is. Times are seconds since 1970.
 
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::connection::{BEGIN, COMMIT, Connection, in_time};
@@ -22,7 +23,11 @@ pub const VERSION: i64 = 2;
 /// What is said of tables that lack columns of this version: whoever writes adds them, and whoever reads refuses them.
 pub const EARLIER: &str = "1 in PostgreSQL";
 
-const EXPANDS: &str = "SELECT version, (to_jsonb(m) ->> 'expanded')::int8 FROM meta m";
+/// What is said of tables of before the first release, in which texts have no data keys.
+pub const WITHOUT_DATA_KEYS: &str = "1 in PostgreSQL, without data keys";
+
+const TABLES_THERE: &str =
+    "SELECT version, (to_jsonb(m) ->> 'expanded')::int8, to_regclass('data_keys') IS NOT NULL FROM meta m";
 
 /// The columns of version 2. A node of version 1 spends proofs without `first`.
 const EXPAND: &str = "ALTER TABLE spent_0 ADD COLUMN IF NOT EXISTS first int8; ALTER TABLE spent_1 ADD COLUMN IF NOT EXISTS first int8; \
@@ -135,18 +140,31 @@ fn is_there(code: &SqlState) -> bool {
     [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::UNIQUE_VIOLATION].contains(code)
 }
 
-/// What `meta` says of the tables: the version that a program must know, and the newest whose columns are there.
-async fn versions(connection: &mut Connection) -> Result<Option<(i64, i64)>, StoreFault> {
-    let row = match in_time(connection.row(EXPANDS, &[])).await? {
+/// What the tables are.
+struct Found {
+    /// The version that a program must know.
+    version: i64,
+    /// The newest version whose columns are there.
+    expanded: i64,
+    has_data_keys: bool,
+}
+
+async fn found(connection: &mut Connection) -> Result<Option<Found>, StoreFault> {
+    let row = match in_time(connection.row(TABLES_THERE, &[])).await? {
         Err(fault) if fault.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
         row => row?,
     };
-    row.map(|row| Ok((row.try_get(0)?, row.try_get::<_, Option<i64>>(1)?.unwrap_or(1)))).transpose()
+    let read = |row: Row| {
+        let expanded: Option<i64> = row.try_get(1)?;
+        Ok(Found { version: row.try_get(0)?, expanded: expanded.unwrap_or(1), has_data_keys: row.try_get(2)? })
+    };
+    row.map(read).transpose()
 }
 
 /// Adds the columns that tables of an earlier version lack. Nodes of that version go on.
 pub async fn expand(connection: &mut Connection) -> Result<(), StoreFault> {
-    if matches!(versions(connection).await?, Some((..=VERSION, ..VERSION))) {
+    let lacks = |found: Found| found.has_data_keys && found.version <= VERSION && found.expanded < VERSION;
+    if found(connection).await?.is_some_and(lacks) {
         let statements = [BEGIN, EXPAND, COMMIT].join("; ");
         in_time(connection.client.batch_execute(&statements)).await??;
     }
@@ -155,10 +173,12 @@ pub async fn expand(connection: &mut Connection) -> Result<(), StoreFault> {
 
 /// Refuses tables that are not ours, are of a later version, or lack columns of this one.
 pub async fn ensure_version(connection: &mut Connection) -> Result<(), OpenFault> {
-    match versions(connection).await? {
-        Some((..=VERSION, VERSION..)) => Ok(()),
-        Some((..=VERSION, _)) => Err(OpenFault::Schema(EARLIER.to_owned())),
-        Some((later, _)) => Err(OpenFault::Schema(later.to_string())),
-        None => Err(OpenFault::Schema("none".to_owned())),
-    }
+    let said = match found(connection).await? {
+        None => "none".to_owned(),
+        Some(found) if found.version > VERSION => found.version.to_string(),
+        Some(found) if !found.has_data_keys => WITHOUT_DATA_KEYS.to_owned(),
+        Some(found) if found.expanded < VERSION => EARLIER.to_owned(),
+        Some(_) => return Ok(()),
+    };
+    Err(OpenFault::Schema(said))
 }

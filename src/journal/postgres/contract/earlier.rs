@@ -1,6 +1,6 @@
 //! Tables of an earlier version: whoever writes adds what they lack, and nodes of that version go on.
 
-use super::super::schema::{EARLIER, VERSION};
+use super::super::schema::{EARLIER, VERSION, WITHOUT_DATA_KEYS};
 use super::*;
 
 /// The tables as version 1 made them.
@@ -49,6 +49,13 @@ async fn tables_of_an_earlier_version_are_brought_up_by_whoever_writes() {
     }
     by_hand(&database, "UPDATE meta SET version = 2, expanded = 3").await;
     assert!(reader.snapshot().await.is_ok(), "columns of a later version are no matter");
+    // Tables of before the first release: whoever would write adds nothing to them either.
+    by_hand(&database, "DROP TABLE data_keys; UPDATE meta SET version = 1, expanded = NULL").await;
+    assert!(super::super::open(&database.0, false, &keys).await.expect("connects").is_some());
+    let fault = reader.snapshot().await.err().expect("refused");
+    assert!(matches!(&fault, OpenFault::Schema(version) if version == WITHOUT_DATA_KEYS), "{fault}");
+    let meta = database.hand().await.one("SELECT expanded FROM meta", &[]).await.expect("reads");
+    assert_eq!(meta.get::<_, Option<i64>>(0), None);
 }
 
 /// Attack: a hand that writes SQL changes proofs and says that a node of version 1 spent them.
