@@ -1,8 +1,9 @@
 //! Cursors that all nodes see: how far each receiver of webhooks and mail are.
 //!
 //! A task keeps its cursor in memory and in a file, as on a single node. On a journal that nodes share, one task of each node
-//! ([`Broker::share_cursors`]) also brings cursors to the database and from there, each second. So whoever takes the tasks over goes on at most a
-//! second before the place where the last one was: something may be told again, with the same id, and nothing is left out. A cursor that a
+//! ([`Broker::share_cursors`]) also brings cursors to the database and from there, each second, and once more as the node stops. So whoever takes
+//! the tasks over from a node that died goes on at most a second before the place where that one was: something may be told again, with the
+//! same id, and nothing is left out. A cursor that a
 //! person moves at any node wins over the one that the running node puts.
 
 use std::sync::Arc;
@@ -11,35 +12,40 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Broker;
-use super::cursor::Told;
+use super::cursor::{Known, Told};
 use crate::journal::{Cursor, Unavailable};
 
 /// How often cursors are brought to the others.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A cursor as this node knows it.
-struct Known {
-    told: Arc<dyn Told>,
-    generation: i64,
-    /// What was in the database then.
-    body: Vec<u8>,
-}
-
 impl Broker {
     /// Shares the cursors of this node with the others, for as long as the node runs.
     pub async fn share_cursors(self) {
-        let receivers = self.receivers.iter().map(|receiver| Arc::clone(receiver) as Arc<dyn Told>);
-        let mail = self.mail.iter().map(|mail| Arc::clone(mail) as Arc<dyn Told>);
-        let known = |told: Arc<dyn Told>| Known { body: told.cursor(), told, generation: 0 };
-        let mut all: Vec<Known> = receivers.chain(mail).map(known).collect();
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for known in &mut all {
-                if self.share(known).await.is_err() {
-                    tracing::warn!(cursor = known.told.cursor_name(), "a cursor is not shared now; trying again");
-                }
+            self.share_cursors_once().await;
+        }
+    }
+
+    /// Shares them once more, when nothing moves them any more: whoever goes on repeats nothing then.
+    pub async fn share_cursors_at_the_end(&self) {
+        if tokio::time::timeout(EVERY, self.share_cursors_once()).await.is_err() {
+            tracing::warn!("the cursors are not shared at the end; what was told last may be told again");
+        }
+    }
+
+    async fn share_cursors_once(&self) {
+        let mut all = self.cursors.0.lock().await;
+        if all.is_empty() {
+            let receivers = self.receivers.iter().map(|receiver| Arc::clone(receiver) as Arc<dyn Told>);
+            let mail = self.mail.iter().map(|mail| Arc::clone(mail) as Arc<dyn Told>);
+            all.extend(receivers.chain(mail).map(|told| Known { body: told.cursor(), told, generation: 0 }));
+        }
+        for known in &mut *all {
+            if self.share(known).await.is_err() {
+                tracing::warn!(cursor = known.told.cursor_name(), "a cursor is not shared now; trying again");
             }
         }
     }

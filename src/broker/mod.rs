@@ -14,7 +14,7 @@ pub mod certificate_status;
 mod change;
 pub mod compiling;
 pub mod counting;
-mod cursor;
+pub mod cursor;
 mod cursors;
 mod dates;
 pub mod delivery;
@@ -156,6 +156,8 @@ pub struct Gateways {
     pub mail: Option<Arc<mail::Mail>>,
     /// The receivers of events.
     pub receivers: Vec<Arc<delivery::Receiver>>,
+    /// How far receivers and mail are, as all nodes see it.
+    pub cursors: cursor::Cursors,
     /// The turns of exchanges.
     pub turns: turns::Turns,
     /// The requests that run to their end.

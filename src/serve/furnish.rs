@@ -10,6 +10,7 @@ use crate::authn::fellows::Fellows;
 use crate::authn::passkey::Passkeys;
 use crate::authn::sign_in::Client;
 use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
+use crate::broker::cursor::Cursors;
 use crate::broker::fetched::Fetched;
 use crate::broker::in_flight::InFlight;
 use crate::broker::shelf::Shelf;
@@ -90,6 +91,7 @@ pub async fn furnish(
         tickets,
         mail: mail.map(Arc::new),
         receivers,
+        cursors: Cursors::default(),
         clock,
         entropy: Arc::clone(entropy),
         passkeys,

@@ -245,6 +245,7 @@ impl Running {
             tracing::warn!("some requests do not come to their end");
         }
         self.background.shutdown().await;
+        self.broker.share_cursors_at_the_end().await;
         self.broker.journal.close().await;
     }
 }

@@ -52,15 +52,15 @@ async fn fenced(world: &World, proof: &str, token: &str) {
     assert_eq!(revoked.json()["reason"], "clock.unsteady");
 }
 
-async fn world() -> World {
+async fn world(file: bool) -> World {
     let configuration = "verify_callers = [\"127.0.0.0/8\"]\n".to_owned();
-    World::with(Options { configuration, ..Options::default() }).await
+    World::with(Options { configuration, file, ..Options::default() }).await
 }
 
 /// A day ahead for some seconds, an hour back, and little more than clocks may differ: refused, named, and gone when the clock is right.
 #[tokio::test]
 async fn l_10_a_clock_that_jumps_stops_the_node_and_leaves_no_trace() {
-    let world = world().await;
+    let world = world(false).await;
     let (token, proof) = (world.minted().await, world.assertion("production"));
     let before = world.running.as_ref().expect("runs").broker.journal.view();
     for by in [DAY, -3600, 31, -31] {
@@ -121,7 +121,7 @@ fn at(seconds: i64) -> String {
 /// Clocks differ a little, and go back a little.
 #[tokio::test]
 async fn t_11_a_clock_within_the_skew_changes_nothing() {
-    let world = world().await;
+    let world = world(false).await;
     for by in [-30, 30] {
         world.clock.jump(by);
         becomes(&world, 200).await;
@@ -206,7 +206,7 @@ async fn t_11_a_node_whose_clock_is_off_mints_nothing_and_tokens_of_others_verif
 /// command, and then at once.
 #[tokio::test]
 async fn l_10_a_journal_of_tomorrow_is_corrected_on_record() {
-    let mut world = world().await;
+    let mut world = world(true).await;
     world.stop().await;
     world.clock.jump(DAY);
     world.boot().await;
@@ -278,7 +278,7 @@ async fn l_10_a_journal_of_tomorrow_is_corrected_on_record() {
 /// A journal that rests after it was reopened rests on when its time is corrected: proofs that the lost part spent are as good as before.
 #[tokio::test]
 async fn l_10_a_correction_leaves_the_rest_of_a_reopening() {
-    let mut world = world().await;
+    let mut world = world(true).await;
     let config = world.folder.path().join("carnet.toml").display().to_string();
     let program = Program::alone();
     world.stop().await;

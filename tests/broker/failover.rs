@@ -105,7 +105,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
 async fn f_06_an_acknowledged_revocation_survives_a_failover() {
     let mut servers = Servers::start().await;
     let configuration = format!("[redis]\nurl = \"{}\"\n", servers.url());
-    let world = World::with(Options { configuration, ..Options::default() }).await;
+    let world = World::with(Options { configuration, file: true, ..Options::default() }).await;
     let (gone, lives) = (world.minted().await, world.minted().await);
     assert_eq!(world.introspect("production", &gone).await.json()["active"], true);
     // Its link is held, as that of a replica behind a broken network.

@@ -26,7 +26,7 @@ async fn waiting_for_a_resumed_partner() -> (House, Value) {
 }
 
 async fn asked() -> (World, Value) {
-    let world = World::start().await;
+    let world = World::in_file().await;
     let post = async |path: &str, person: &str, body: Value| {
         let answer = world.admin_post(path, person, &body).await;
         assert!(answer.status < 300, "{path}: {}", answer.text());
