@@ -5,6 +5,7 @@
 
 use super::Broker;
 use super::failure::Failure;
+use super::revocation::Unconfirmed;
 use crate::authn::passkey::{Passkeys, Registration};
 use crate::domain::decision::elevation::statement;
 use crate::domain::elevation::Narrowing;
@@ -103,20 +104,19 @@ impl Broker {
         Ok(id)
     }
 
-    /// Revokes a passkey: its signatures no longer count.
+    /// Revokes a passkey: its signatures no longer count, once this is confirmed at any node.
     pub async fn revoke_passkey(
         &self,
         by: &Authorized<Retire>,
         id: &PasskeyId,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
-        self.change_by(by, request, |state, _now| {
+    ) -> Result<Unconfirmed, Failure> {
+        let revoke = |state: &State, _now| {
             state.passkeys.may_revoke(id, by.staff())?;
-            Ok(PasskeyChange::Revoked { passkey: id.clone(), reason: why.into() })
-        })
-        .await?;
-        Ok(())
+            Ok::<_, Failure>(PasskeyChange::Revoked { passkey: id.clone(), reason: why.into() })
+        };
+        Ok(Unconfirmed::of_person(&self.change_by(by, request, revoke).await?))
     }
 
     /// Makes the browser's options for signing this approval; `None` if the person has no passkey.

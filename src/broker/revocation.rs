@@ -17,6 +17,7 @@ use crate::domain::people::actor::{Authorized, Contain};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
+use crate::domain::state::State;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::names::{ApprovalId, ClientId, RevocationId, TokenId};
 use crate::journal::{Committed, Ended, ForRequest};
@@ -98,23 +99,30 @@ pub struct Unconfirmed {
     index: u64,
     /// True if a key was cut: the ring may still hold it.
     of_key: bool,
-    /// True if a person was cut: nodes read that in the log, and the live index holds nothing of people.
+    /// True if nodes read the cut in the log alone: the live index holds nothing of people and their passkeys.
     #[serde(default)]
-    of_person: bool,
+    by_log_alone: bool,
     /// When it was asked for. A repetition begins anew.
     #[serde(skip)]
     asked: Option<Instant>,
 }
 
+/// The log as a request found it that may bring versions into force.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    seen: Option<u64>,
+    at: Instant,
+}
+
 impl Unconfirmed {
     /// A cut by the entry with this index, or an earlier one.
     pub fn at(index: u64) -> Self {
-        Self { index, of_key: false, of_person: false, asked: None }
+        Self { index, of_key: false, by_log_alone: false, asked: None }
     }
 
     /// A cut by this change.
     pub(super) fn by(committed: &Committed) -> Self {
-        Self { index: committed.index, of_key: false, of_person: false, asked: Some(committed.asked) }
+        Self { index: committed.index, of_key: false, by_log_alone: false, asked: Some(committed.asked) }
     }
 
     /// A cut of a key, by this change.
@@ -122,9 +130,16 @@ impl Unconfirmed {
         Self { of_key: true, ..Self::by(committed) }
     }
 
-    /// A cut of a person, by this change.
+    /// A cut of a person or a passkey, by this change.
     pub(super) fn of_person(committed: &Committed) -> Self {
-        Self { of_person: true, ..Self::by(committed) }
+        Self { by_log_alone: true, ..Self::by(committed) }
+    }
+
+    /// The cuts of versions that came into force since `before`; `None` if none of them took anything away.
+    pub fn of_versions(before: Before, state: &State) -> Option<Self> {
+        let next = before.seen.map_or(0, |index| index.saturating_add(1));
+        let newest = state.narrowings.since(next).map(|(_, narrowing)| narrowing.index).max()?;
+        Some(Self { asked: Some(before.at), ..Self::at(newest) })
     }
 
     /// How long its confirmation may still take.
@@ -197,6 +212,11 @@ impl Broker {
         }
     }
 
+    /// The log as it is now, for [`Unconfirmed::of_versions`].
+    pub fn before(&self) -> Before {
+        Before { seen: self.journal.view().seen, at: Instant::now() }
+    }
+
     /// Waits until the live index has the cut, and every other node that lives has followed the log so far.
     ///
     /// Then each reader of the index and each node refuses the tokens that were cut. The cut holds all the same where the wait is too long.
@@ -207,7 +227,7 @@ impl Broker {
         }
         let begun = Instant::now();
         let in_effect = async {
-            if !done.of_person {
+            if !done.by_log_alone {
                 while !self.follower.reached(done.index, EFFECT_WITHIN).await {}
             }
             while !matches!(self.journal.is_followed(done.index).await, Ok(true)) {

@@ -557,3 +557,81 @@ async fn a_barred_environment_is_not_told_as_granting() {
     assert_eq!((&effective["state"], &can), (&json!("refusing"), &json!(false)), "{effective}");
     assert_eq!(effective["causes"][0]["subject"], json!(format!("binding:{second}")), "{effective}");
 }
+
+/// a version that takes something away is acknowledged once every reader is certain to refuse, whether an apply or the last review
+/// brings it into force; the same request is told once it is, and does nothing twice. What takes nothing away waits for no reader.
+#[tokio::test]
+async fn r_03_what_a_version_takes_away_is_acknowledged_once_it_is_confirmed() {
+    let world = World::with(Options { redis: true, ..Options::default() }).await;
+    let usual = records::usual(&world.partner.issuer);
+    let fewer = usual.replacen("        - scope: orders:list\n", "", 1);
+    let (from, to) = ("[orders:read, orders:write]}\n  production", "[orders:list]}\n  production");
+    let exchanged = fewer.replacen(from, to, 1);
+    let wider = usual.replacen(from, to, 1);
+    assert!(fewer != usual && exchanged != fewer && wider != usual);
+    let (yaml, json_type) = ("application/yaml", "application/json");
+    let keyed = async |person: &str, path: &str, kind: &str, key: &str, body: &str| {
+        let bearer = format!("Bearer {}", world.staff_token(person));
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind), ("idempotency-key", key)];
+        client::send(world.admin, "POST", path, &headers, body.as_bytes()).await
+    };
+    let apply = async |records: &str, key| keyed("ann", "/v1/records/apply", yaml, key, records).await;
+    let approving = async |approval: &str| {
+        let seen = world.admin_get(&format!("/v1/approvals/{approval}"), "alan").await;
+        json!({"verdict": "approve", "reason": "ok", "version": seen["version"]}).to_string()
+    };
+    let review = async |approval: &str, person: &str| {
+        let path = format!("/v1/approvals/{approval}/reviews");
+        keyed(person, &path, json_type, "once", &approving(approval).await).await
+    };
+    let told = async |path: &str, key: &str, (person, kind, body): (&str, &str, &str)| {
+        let begun = std::time::Instant::now();
+        loop {
+            let answer = keyed(person, path, kind, key, body).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{path}: {}", answer.text());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let redis = world.redis.as_ref().expect("a Redis");
+    let versions = async || {
+        let mut count = 0;
+        for kind in ["integration.narrowed", "integration.changed"] {
+            let entries = world.admin_get(&format!("/v1/journal?kind={kind}&limit=1000"), "alan").await;
+            count += entries["items"].as_array().expect("items").len();
+        }
+        count
+    };
+    let before = versions().await;
+
+    // A narrower version comes into force with the apply.
+    redis.signal("-STOP");
+    for _ in 0..2 {
+        refused(&apply(&fewer, "fewer").await, 503, "revocation.pending");
+    }
+    assert_eq!(apply(&fewer, "unchanged").await.status, 200);
+    redis.signal("-CONT");
+    let answer = told("/v1/records/apply", "fewer", ("ann", yaml, &fewer)).await;
+    assert_eq!((answer.status, outcome(&answer.json()).0.as_str()), (200, "narrow"), "{}", answer.text());
+
+    // One that gives something as well comes into force with the last review, and so does one that only gives.
+    for (records, takes) in [(&exchanged, true), (&wider, false)] {
+        let applied = apply(records, if takes { "exchanged" } else { "wider" }).await;
+        assert_eq!(outcome(&applied.json()).0, "hold", "{}", applied.text());
+        let approval = waiting(&world).await;
+        assert_eq!(review(&approval, "olga").await.status, 200);
+        redis.signal("-STOP");
+        let last = review(&approval, "sven").await;
+        redis.signal("-CONT");
+        if takes {
+            refused(&last, 503, "revocation.pending");
+        }
+        let path = format!("/v1/approvals/{approval}/reviews");
+        let again = told(&path, "once", ("sven", json_type, &approving(&approval).await)).await;
+        assert_eq!((again.status, again.json()["state"].as_str()), (200, Some("approved")), "{}", again.text());
+        assert!(takes || last.status == 200, "{}", last.text());
+    }
+    assert_eq!(versions().await, before + 3, "each came into force once");
+}

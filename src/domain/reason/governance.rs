@@ -178,7 +178,7 @@ super::kind::reasons! {
         "A revoked token, key or certificate stays revoked for ever.";
         "Issue a new one instead.";
     REVOCATION_PENDING = "revocation.pending", Busy;
-        "The revocation is on record, and the live index does not confirm it yet.";
+        "What was revoked or taken away is on record, and not every node and the live index confirm it yet.";
         "It is acknowledged only when every reader is certain to refuse.";
         "Send the same request again with the same Idempotency-Key: it is not done twice, and answered once it is confirmed. Without a key, look at the journal first.";
     KEY_TOO_EARLY = "key.too-early", Conflict;

@@ -10,9 +10,10 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::admitted::staff;
 use super::at_work::AtWork;
-use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key, too_many};
+use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, confirmed, keep, key, too_many};
 use super::problem::Problem;
 use crate::broker::Broker;
+use crate::broker::revocation::Unconfirmed;
 use crate::domain::people::actor::Staff;
 use crate::domain::reason;
 use crate::domain::value::names::RequestId;
@@ -53,7 +54,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         return refuse(Problem::of(&reason::REQUEST_MALFORMED));
     }
     if !request.headers().contains_key(IDEMPOTENCY_KEY) {
-        return next.run(request).await;
+        return run(&gate.broker, &id, request, next).await;
     }
     let (parts, body) = request.into_parts();
     // Authenticate before a byte of the body is read (ABUSE A-01), and before an answer is repeated: a person whose access
@@ -65,7 +66,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
     let once = match key(&staff, parts.uri.path(), &parts.headers, &body) {
         Ok(Some(once)) => once,
-        Ok(None) => return next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(None) => return run(&gate.broker, &id, Request::from_parts(parts, Body::from(body)), next).await,
         Err(problem) => return refuse(problem),
     };
     let request = Request::from_parts(parts, Body::from(body));
@@ -105,6 +106,18 @@ impl Gate {
     }
 }
 
+/// The answer of the handler. If versions came into force meanwhile that took something away, it is given once every reader is certain to
+/// know.
+async fn run(broker: &Broker, id: &RequestId, request: Request, next: Next) -> Response {
+    let before = broker.before();
+    let response = next.run(request).await;
+    let narrowed = Unconfirmed::of_versions(before, &broker.journal.view().state);
+    match narrowed.filter(|_| response.status().is_success()) {
+        Some(cut) => confirmed(broker, id, cut, response).await,
+        None => response,
+    }
+}
+
 /// The answer that the request got before, or the one that it gets now. Without a word of ours another node is at work on it.
 async fn answer(
     broker: &Broker,
@@ -121,7 +134,7 @@ async fn answer(
     let seen = broker.journal.view().size;
     request.extensions_mut().insert(once);
     let work = async {
-        let response = next.run(request).await;
+        let response = run(broker, id, request, next).await;
         keep(&broker.journal, (id, &once, seen), response).await
     };
     tokio::select! {

@@ -1,11 +1,13 @@
 //! Lists and revokes approvers' passkeys. A page registers them (`http::console`).
 
 use axum::extract::{Path, State};
+use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::answer::{Listed, NoContent};
+use super::answer::{Listed, NoContent, Written};
+use super::idempotency::confirmed;
 use super::input::{Filter, Filters, Page, Sent, named};
 use super::people::Why;
 use super::problem::Problem;
@@ -87,13 +89,13 @@ async fn revoke(
     by: Admitted<Retire>,
     Path(id): Path<String>,
     Sent(why): Sent<Why>,
-) -> Result<NoContent, Problem> {
+) -> Result<Written<NoContent>, Problem> {
     let id: PasskeyId = named(&id)?;
-    broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await.map_err(|failure| {
+    let cut = broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await.map_err(|failure| {
         let problem = Problem::from(failure);
         let role = *problem.parts().1 == reason::STAFF_ROLE;
         let told = "This passkey is somebody else's: that needs the role `administrator` or `security`.";
         if role { problem.saying(told.to_owned()) } else { problem }
     })?;
-    Ok(NoContent)
+    Ok(Written::as_is(confirmed(&broker, &by.request, cut, NoContent.into_response()).await))
 }

@@ -19,6 +19,7 @@ use super::session::Visitor;
 use super::{briefing, dossier};
 use crate::broker::Broker;
 use crate::broker::elevation::Word;
+use crate::broker::revocation::Unconfirmed;
 use crate::broker::unsealed::ERASED;
 use crate::broker::view::approvals::{Any, AnyView};
 use crate::broker::words::{Words, sealed};
@@ -163,8 +164,13 @@ struct Visit<'a> {
 impl Visit<'_> {
     async fn decide(&self, by: &Admitted<Review>, id: &ApprovalId, form: &Form<'_>) -> Result<Response, Unread> {
         let word = decision::read(self.console, form, None)?;
-        let reviewed = self.console.broker.review(&by.by, id, word.verdict, &word.why, word.seen, by.made_for()).await;
+        let broker = &self.console.broker;
+        let before = broker.before();
+        let reviewed = broker.review(&by.by, id, word.verdict, &word.why, word.seen, by.made_for()).await;
         reviewed.map_err(Problem::from)?;
+        if let Some(cut) = Unconfirmed::of_versions(before, &broker.journal.view().state) {
+            broker.confirm(cut).await.map_err(Problem::from)?;
+        }
         Ok(Redirect::to(&format!("{QUEUE}/{id}")).into_response())
     }
 

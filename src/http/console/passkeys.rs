@@ -101,7 +101,8 @@ pub async fn revoke(
         let by = by?;
         let id: PasskeyId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
         let why = form.get("reason").ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;
-        console.broker.revoke_passkey(&by.by, &id, why, by.made_for()).await?;
+        let cut = console.broker.revoke_passkey(&by.by, &id, why, by.made_for()).await?;
+        console.broker.confirm(cut).await?;
         Ok(())
     };
     match console.form(&visitor, &headers, &body) {
