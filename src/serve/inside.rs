@@ -162,9 +162,10 @@ async fn fit_out(
         let router = http::directory::router(broker.clone(), directory::tokens(section)?);
         shell.directory.open(front::wrap(router, shell.front(Socket::Directory)));
     }
-    shell.public.open(public_router);
-    shell.mtls.open(mtls_router);
+    // The public address last: whoever finds it ready finds the others open.
     shell.admin.open(front::wrap(admin_router, shell.front(Socket::Admin)));
+    shell.mtls.open(mtls_router);
+    shell.public.open(public_router);
     Ok((background, tls))
 }
 
