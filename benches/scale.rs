@@ -46,6 +46,11 @@ const CONNECTIONS: usize = 16;
 /// Integrations that the load uses, spread over all.
 const USED: usize = 1_000;
 
+/// Tokens that are introspected, how often in all, and at what rate.
+const INTROSPECTED: usize = 100;
+const INTROSPECTIONS: usize = 2_000;
+const INTROSPECTIONS_PER_SECOND: f64 = 200.0;
+
 /// Changes of each kind, of which the median counts.
 const CHANGES: usize = 9;
 
@@ -132,6 +137,7 @@ async fn measured((integrations, of_one): (usize, usize), revocations: usize, is
         bench.load(bench.refused(refusal, REQUESTS / 10)).await;
         column.push((name, bench.load(bench.refused(refusal, REQUESTS / 2)).await));
     }
+    column.push(("introspection at 200 a second, p99 ms", bench.introspections().await));
     column.extend(bench.pages().await);
     column.extend(bench.changes().await);
     column.extend(bench.crowd().await);
@@ -338,6 +344,29 @@ impl Bench {
         let assertion = self.installation.sign(0, &self.installation.claims(0));
         let answer = self.installation.world.exchange("production", &assertion, "orders:read").await;
         world::jti(answer.json()["access_token"].as_str().expect("a token"))
+    }
+
+    /// Introspections of living tokens by their API, with a fresh proof each, below its quota: the time that one in a hundred takes longer than.
+    async fn introspections(&self) -> f64 {
+        let world = &self.installation.world;
+        let mut tokens = Vec::new();
+        for at in 0..INTROSPECTED.min(self.installation.number) {
+            let assertion = self.installation.sign(at, &self.installation.claims(at));
+            let answer = world.exchange("production", &assertion, "orders:read").await;
+            tokens.push(answer.json()["access_token"].as_str().expect("a token").to_owned());
+        }
+        let request = |token: &String| {
+            let proof = world.api_proof("production");
+            let kind = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+            let body = format!("token={token}&{kind}&client_assertion={proof}");
+            let head = format!("POST /production/introspect HTTP/1.1\r\nhost: {}\r\n", world.public);
+            let form = "content-type: application/x-www-form-urlencoded";
+            format!("{head}{form}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+        };
+        let requests = tokens.iter().cycle().take(INTROSPECTIONS).map(request).collect();
+        let outcome = Load::paced(PATIENCE, INTROSPECTIONS_PER_SECOND).run(world.public, requests, CONNECTIONS).await;
+        assert_eq!(outcome.failed, 0, "each is answered");
+        outcome.quantile(0.99)
     }
 
     async fn timed(&self, times: &mut Vec<f64>, person: &str, path: &str, body: &Value) -> Value {

@@ -120,6 +120,26 @@ pub async fn revoked(world: &World, body: &Value) {
     assert!(answer.status < 300, "{}", answer.text());
 }
 
+/// a node that no message of Redis reaches looks at the log by itself, so a revocation is acknowledged in time all the same.
+#[tokio::test]
+async fn r_10_a_node_that_gets_no_message_finds_a_revocation_by_looking() {
+    let (_database, world) = world().await;
+    let mut second = Fellow::started(&world, "sts-2").await;
+    let redis = world.redis.as_ref().expect("a Redis");
+    let heard = || redis.command(&["PUBSUB", "CHANNELS"]).trim().to_owned();
+    assert_ne!(heard(), "", "nodes listen");
+    // Redis hangs up on whoever listens, and lets nobody listen again.
+    redis.command(&["ACL", "SETUSER", "default", "resetchannels"]);
+    for node in [second.public, world.public] {
+        let token = minted(&world, node).await;
+        assert!(is_active(&world, second.public, &token).await);
+        revoked(&world, &json!({"token": jti(&token), "reason": "leaked"})).await;
+        assert!(!is_active(&world, second.public, &token).await);
+        assert_eq!(heard(), "", "nobody listens");
+    }
+    second.stop().await;
+}
+
 /// A proof is spent once, and a token is revoked, whichever node is asked.
 #[tokio::test]
 async fn what_one_node_did_every_other_knows() {
