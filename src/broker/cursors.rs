@@ -29,7 +29,7 @@ impl Broker {
         }
     }
 
-    /// Shares them once more, when nothing moves them any more: whoever goes on repeats nothing then.
+    /// Shares them once more after the tasks have ended, so that the next node repeats nothing.
     pub async fn share_cursors_at_the_end(&self) {
         if tokio::time::timeout(EVERY, self.share_cursors_once()).await.is_err() {
             tracing::warn!("the cursors are not shared at the end; what was told last may be told again");

@@ -162,7 +162,7 @@ async fn fit_out(
         let router = http::directory::router(broker.clone(), directory::tokens(section)?);
         shell.directory.open(front::wrap(router, shell.front(Socket::Directory)));
     }
-    // The public address last: whoever finds it ready finds the others open.
+    // The public address opens last: when it says ready, the others are open.
     shell.admin.open(front::wrap(admin_router, shell.front(Socket::Admin)));
     shell.mtls.open(mtls_router);
     shell.public.open(public_router);

@@ -128,14 +128,14 @@ async fn r_10_a_node_that_gets_no_message_finds_a_revocation_by_looking() {
     let redis = world.redis.as_ref().expect("a Redis");
     let heard = || redis.command(&["PUBSUB", "CHANNELS"]).trim().to_owned();
     assert_ne!(heard(), "", "nodes listen");
-    // Redis hangs up on whoever listens, and lets nobody listen again.
+    // Redis closes the connections of all subscribers, and refuses new ones.
     redis.command(&["ACL", "SETUSER", "default", "resetchannels"]);
     for node in [second.public, world.public] {
         let token = minted(&world, node).await;
         assert!(is_active(&world, second.public, &token).await);
         revoked(&world, &json!({"token": jti(&token), "reason": "leaked"})).await;
         assert!(!is_active(&world, second.public, &token).await);
-        assert_eq!(heard(), "", "nobody listens");
+        assert_eq!(heard(), "", "no node subscribes");
     }
     second.stop().await;
 }

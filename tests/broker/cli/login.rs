@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// A world whose staff sign in at `provider`.
 async fn world(provider: &Independent) -> World {
-    // Alone: of several nodes, nobody could sign in who would put the other issuer on their record.
+    // One node alone: with several, an administrator would have to sign in to record the other issuer, and no longer can.
     let mut world = World::in_file().await;
     world.stop().await;
     let file = world.folder.path().join("carnet.toml");

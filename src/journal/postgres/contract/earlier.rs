@@ -49,7 +49,7 @@ async fn tables_of_an_earlier_version_are_brought_up_by_whoever_writes() {
     }
     by_hand(&database, "UPDATE meta SET version = 2, expanded = 3").await;
     assert!(reader.snapshot().await.is_ok(), "columns of a later version are no matter");
-    // Tables of before the first release: whoever would write adds nothing to them either.
+    // Tables from before the first release: a writer adds nothing to them.
     by_hand(&database, "DROP TABLE data_keys; UPDATE meta SET version = 1, expanded = NULL").await;
     assert!(super::super::open(&database.0, false, &keys).await.expect("connects").is_some());
     let fault = reader.snapshot().await.err().expect("refused");
