@@ -14,7 +14,7 @@ use super::rehearsal::supposed;
 use super::rotation::issuer_key_due;
 use super::standing::{keys, own_keys, partner_stands, standing, verified_until};
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::elevation::REVIEW_WITHIN;
+use crate::domain::elevation::Request;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::integration::Access;
@@ -252,7 +252,7 @@ impl Place<'_> {
         }
         if *reason == reason::ELEVATION_UNREVIEWED {
             let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
-            let since = overdue.map(|request| request.asked.plus(REVIEW_WITHIN));
+            let since = overdue.map(Request::review_due);
             return Cause { since, lifted_by: lifted("review", "security"), ..cause };
         }
         if *reason == reason::ASSERTION_KEY_LATE {

@@ -199,7 +199,12 @@ impl Request {
 
     /// Tells whether its review is overdue. Until it comes, nothing is minted for its integration.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.lacks_review() && now >= self.asked.plus(REVIEW_WITHIN)
+        self.lacks_review() && now >= self.review_due()
+    }
+
+    /// When the review of a break-glass elevation is due.
+    pub fn review_due(&self) -> Timestamp {
+        self.asked.plus(REVIEW_WITHIN)
     }
 
     /// The demands that are still open at `now`.

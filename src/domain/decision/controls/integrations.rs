@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::criterion::Criterion;
 use super::findings::Count;
-use crate::domain::decision::standing::stands;
+use crate::domain::decision::life::Life;
+use crate::domain::decision::standing::standing;
 use crate::domain::decision::target::BUILT_IN_API;
-use crate::domain::elevation::{REVIEW_WITHIN, Request, Standing};
+use crate::domain::elevation::{Request, Standing};
 use crate::domain::people::actor::{Person, Role};
+use crate::domain::reason::decision::Trace;
 use crate::domain::record::names_its_caller;
 use crate::domain::registry::approval::{Approval, Verdict};
 use crate::domain::registry::binding::{Admits, JwtRule, KeySource};
@@ -93,9 +95,10 @@ pub(super) fn judge(id: &IntegrationId, state: &State, people: &BTreeSet<Issuer>
         judged.item(Criterion::OwnersKnown, one.agent, || id.to_string(), one.unowned());
         judged.item(Criterion::PartnerVerified, one.agent, || id.to_string(), one.unverified());
     }
-    let verified = state.verification_of(&id.partner).map(|(_, at)| at);
-    let ends = [Some(record.contract.starts), Some(record.contract.ends), verified, state.owner_end(id).map(|end| end.at)];
-    ends.into_iter().flatten().for_each(|at| judged.ahead(at, now));
+    // Access begins with these, and ends with the first overdue break-glass elevation. `place` knows its other ends.
+    let overdue = state.elevations.unreviewed().filter(|request| request.elevation.integration == *id);
+    let moves = [record.contract.starts, state.mints_from].into_iter().chain(overdue.map(Request::review_due));
+    moves.for_each(|at| judged.ahead(at, now));
     judged
 }
 
@@ -144,12 +147,11 @@ impl One<'_> {
 
     /// Judges one environment. Returns whether it has access there.
     fn place(&self, environment: &EnvironmentName, access: &Access, judged: &mut Judged) -> bool {
-        let has_access = stands(self.id, environment, self.state, self.now).is_ok();
+        let mut life = Life::new();
+        let has_access = standing(self.id, environment, self.state, self.now, &mut Trace::off(), &mut life).is_ok();
         let name = || format!("{}/{environment}", self.id);
-        if let Some(ends) = access.ends {
-            judged.ahead(ends, self.now);
-        }
         if has_access {
+            judged.ahead(life.ends, self.now);
             let (starts, ends) = (self.record.contract.starts, self.record.ends_in(environment));
             let inside = starts <= self.now && self.now < ends;
             let why = (!inside).then(|| format!("there is access outside of {starts} to {ends}"));
@@ -195,9 +197,8 @@ impl One<'_> {
             judged.ahead(ends, self.now);
         }
         if request.elevation.break_glass {
-            let due = request.asked.plus(REVIEW_WITHIN);
-            let late = request.lacks_review() && self.now >= due;
-            let why = late.then(|| format!("nobody reviewed it by {due}"));
+            let due = request.review_due();
+            let why = request.is_overdue(self.now).then(|| format!("nobody reviewed it by {due}"));
             judged.item(Criterion::BreakGlassReviewed, self.agent, id, why);
             judged.ahead(due, self.now);
         } else if request.standing(self.now) == Standing::Active {

@@ -1,13 +1,24 @@
 //! What is judged again after a change is all that the change can have moved.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::assessment::{Assessment, Period};
 use super::findings::Finding;
+use super::integrations::{Judged, judge};
+use super::whole::judge_signals;
 use crate::domain::examples::Examples;
 use crate::domain::fixture::at;
+use crate::domain::log::change::Change;
+use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::journal::JournalChange;
+use crate::domain::log::recertification::RecertificationChange;
+use crate::domain::registry::integration::OnSilence;
 use crate::domain::value::clock::{Seconds, Timestamp};
 
 /// Gaps between two changes: the same second, an hour, and the times after which the criteria look again.
@@ -54,6 +65,78 @@ fn periods(entries: &[ChangeEntry]) -> [Period; 2] {
     [Period { from: Timestamp::default(), to: last }, Period { from: half, to: last }]
 }
 
+/// Moments between a time and the next at which time alone may change something. With none told it never does.
+fn between(now: Timestamp, next: Option<Timestamp>) -> [Timestamp; 3] {
+    let last = next.map_or(now.plus(Seconds::days(1000)), |next| next.minus(Seconds(1)));
+    [1, 40, 1000].map(|days| now.plus(Seconds::days(days)).min(last))
+}
+
+/// After each entry, each part of the state is judged alike at all times before the next that is told.
+fn nothing_moves_early(entries: &[ChangeEntry]) {
+    let mut assessment = Assessment::of(periods(entries)[0]);
+    let same = |one: &Judged, other: &Judged| (one.counts, &one.broken) == (other.counts, &other.broken);
+    for entry in entries {
+        assessment.change(entry);
+        let (state, nobody, now) = (assessment.state(), BTreeSet::new(), entry.time);
+        for id in state.integrations.keys() {
+            let judged = judge(id, state, &nobody, false, now);
+            for time in between(now, judged.next) {
+                let later = judge(id, state, &nobody, false, time);
+                assert!(same(&judged, &later), "{id} at {time}: {judged:?}, {later:?}");
+            }
+        }
+        let judged = judge_signals(state, now);
+        for time in between(now, judged.next) {
+            assert!(same(&judged, &judge_signals(state, time)), "signals at {time}: {judged:?}");
+        }
+    }
+}
+
+/// The place of an example among them.
+fn example(wanted: fn(&Change) -> bool) -> usize {
+    Examples::sealed().changes().iter().position(|one| wanted(&one.change.what)).expect("an example")
+}
+
+/// The examples up to the first integration in force.
+fn in_force() -> Vec<(usize, u32)> {
+    let last = example(|one| matches!(one, Change::Integration(IntegrationChange::Activated { .. })));
+    (0..=last).map(|which| (which, 0)).collect()
+}
+
+/// A campaign that only reports is due before the review of the record, after which nothing is given any more.
+#[test]
+fn access_ends_by_itself_after_a_review_that_only_reports() {
+    let governed =
+        example(|one| matches!(one, Change::Configuration(ConfigurationChange::Changed(now)) if now.governance.reviews));
+    let reported = example(|one| {
+        matches!(one, Change::Recertification(RecertificationChange::CampaignStarted { terms, .. })
+            if terms.on_silence == OnSilence::Report)
+    });
+    let history = [in_force(), vec![(governed, 0), (reported, 0), (governed, 70 * 86_400)]].concat();
+    nothing_moves_early(&entries(&history));
+}
+
+/// An elevation that nobody reviews ends all access of its integration, wherever it was for.
+#[test]
+fn access_ends_by_itself_with_an_elevation_of_an_environment_that_is_not_in_the_record() {
+    let asked = example(|one| matches!(one, Change::Elevation(ElevationChange::Asked { elevation }) if elevation.break_glass));
+    let mut entries = entries(&[in_force(), vec![(asked, 0)]].concat());
+    let last = entries.last_mut().expect("entries");
+    let Change::Elevation(ElevationChange::Asked { elevation }) = &mut last.change.what else { panic!("it was asked for") };
+    elevation.environment = "elsewhere".parse().expect("a name");
+    nothing_moves_early(&entries);
+}
+
+#[test]
+fn access_begins_by_itself_after_a_journal_was_reopened() {
+    let mut entries = entries(&[in_force(), vec![(0, 0)]].concat());
+    let last = entries.last_mut().expect("entries");
+    let mints_from = last.time.plus(Seconds::days(2));
+    let reopened = JournalChange::Reopened { epoch: 2, mints_from, corrects: None, again: 0, forgotten: 0 };
+    last.change.what = Change::Journal(reopened);
+    nothing_moves_early(&entries);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
@@ -69,6 +152,11 @@ proptest! {
                 prop_assert_eq!(&one.entries, &other.entries, "{}", one.criterion.name());
             }
         }
+    }
+
+    #[test]
+    fn time_alone_moves_nothing_before_the_date_that_is_told(history in histories()) {
+        nothing_moves_early(&entries(&history));
     }
 }
 
