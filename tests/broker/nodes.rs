@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use carnet::domain::log::change::Change;
+use carnet::domain::log::passkey::PasskeyChange;
+use carnet::domain::people::actor::{Actor, Person};
 use carnet::domain::value::clock::Clock;
+use carnet::journal::Proposal;
 use serde_json::{Value, json};
 
 use crate::webhooks::{Receiver, configuration, elevation, end, until};
@@ -120,22 +124,50 @@ pub async fn revoked(world: &World, body: &Value) {
     assert!(answer.status < 300, "{}", answer.text());
 }
 
-/// a node that no message of Redis reaches looks at the log by itself, so a revocation is acknowledged in time all the same.
+/// A passkey of somebody, put on record as if they had registered it.
+async fn passkey(world: &World, person: &str) -> String {
+    let id = format!("key-of-{person}");
+    let by = Person { iss: world.staff.issuer.parse().expect("an issuer"), id: person.into(), name: None };
+    let registered = PasskeyChange::Registered {
+        passkey: id.parse().expect("an id"),
+        label: "the key on the desk".into(),
+        credential: json!({}),
+    };
+    let registered = Change::from(registered).by(Actor::Staff(by));
+    let journal = &world.running.as_ref().expect("running").broker.journal;
+    let done = journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(registered.clone()))).await;
+    done.expect("the journal writes").expect("a change");
+    id
+}
+
+/// a node that no message of Redis reaches looks at the log by itself, so a revocation is acknowledged in time all the same: of
+/// tokens, and of a passkey.
 #[tokio::test]
 async fn r_10_a_node_that_gets_no_message_finds_a_revocation_by_looking() {
-    let (_database, world) = world().await;
+    let (_database, mut world) = world().await;
     let mut second = Fellow::started(&world, "sts-2").await;
-    let redis = world.redis.as_ref().expect("a Redis");
-    let heard = || redis.command(&["PUBSUB", "CHANNELS"]).trim().to_owned();
+    let redis = |command: &[&str]| world.redis.as_ref().expect("a Redis").command(command);
+    let heard = || redis(&["PUBSUB", "CHANNELS"]).trim().to_owned();
     assert_ne!(heard(), "", "nodes listen");
     // Redis closes the connections of all subscribers, and refuses new ones.
-    redis.command(&["ACL", "SETUSER", "default", "resetchannels"]);
+    redis(&["ACL", "SETUSER", "default", "resetchannels"]);
     for node in [second.public, world.public] {
         let token = minted(&world, node).await;
         assert!(is_active(&world, second.public, &token).await);
         revoked(&world, &json!({"token": jti(&token), "reason": "leaked"})).await;
         assert!(!is_active(&world, second.public, &token).await);
         assert_eq!(heard(), "", "no node subscribes");
+    }
+    let passkeys: Vec<String> = vec![passkey(&world, "sven").await, passkey(&world, "olga").await];
+    let nodes = [world.admin, second.admin];
+    for (passkey, (node, other)) in passkeys.iter().zip([(nodes[0], nodes[1]), (nodes[1], nodes[0])]) {
+        world.admin = node;
+        let revoked = world.admin_post(&format!("/v1/passkeys/{passkey}/revoke"), "adam", &json!({"reason": "lost"})).await;
+        assert_eq!(revoked.status, 204, "{}", revoked.text());
+        world.admin = other;
+        let listed = world.admin_get("/v1/passkeys", "alan").await;
+        let known = listed["items"].as_array().expect("items").iter().find(|one| one["id"] == **passkey);
+        assert_eq!(known.map(|known| &known["state"]), Some(&json!("revoked")), "{listed}");
     }
     second.stop().await;
 }
