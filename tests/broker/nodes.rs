@@ -124,8 +124,8 @@ pub async fn revoked(world: &World, body: &Value) {
     assert!(answer.status < 300, "{}", answer.text());
 }
 
-/// A passkey of somebody, put on record as if they had registered it.
-async fn passkey(world: &World, person: &str) -> String {
+/// Puts a passkey on record as if the person had registered it, and returns its id.
+async fn registered_passkey(world: &World, person: &str) -> String {
     let id = format!("key-of-{person}");
     let by = Person { iss: world.staff.issuer.parse().expect("an issuer"), id: person.into(), name: None };
     let registered = PasskeyChange::Registered {
@@ -146,11 +146,11 @@ async fn passkey(world: &World, person: &str) -> String {
 async fn r_10_a_node_that_gets_no_message_finds_a_revocation_by_looking() {
     let (_database, mut world) = world().await;
     let mut second = Fellow::started(&world, "sts-2").await;
-    let redis = |command: &[&str]| world.redis.as_ref().expect("a Redis").command(command);
-    let heard = || redis(&["PUBSUB", "CHANNELS"]).trim().to_owned();
+    let redis = world.redis.as_ref().expect("a Redis");
+    let heard = || redis.command(&["PUBSUB", "CHANNELS"]).trim().to_owned();
     assert_ne!(heard(), "", "nodes listen");
     // Redis closes the connections of all subscribers, and refuses new ones.
-    redis(&["ACL", "SETUSER", "default", "resetchannels"]);
+    redis.command(&["ACL", "SETUSER", "default", "resetchannels"]);
     for node in [second.public, world.public] {
         let token = minted(&world, node).await;
         assert!(is_active(&world, second.public, &token).await);
@@ -158,7 +158,7 @@ async fn r_10_a_node_that_gets_no_message_finds_a_revocation_by_looking() {
         assert!(!is_active(&world, second.public, &token).await);
         assert_eq!(heard(), "", "no node subscribes");
     }
-    let passkeys: Vec<String> = vec![passkey(&world, "sven").await, passkey(&world, "olga").await];
+    let passkeys = [registered_passkey(&world, "sven").await, registered_passkey(&world, "olga").await];
     let nodes = [world.admin, second.admin];
     for (passkey, (node, other)) in passkeys.iter().zip([(nodes[0], nodes[1]), (nodes[1], nodes[0])]) {
         world.admin = node;

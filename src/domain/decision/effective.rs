@@ -251,7 +251,7 @@ impl Place<'_> {
             return Cause { since: contract.map(|contract| contract.ends), lifted_by: lifted("apply", "owner"), ..cause };
         }
         if *reason == reason::ELEVATION_UNREVIEWED {
-            let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
+            let overdue = state.elevations.unreviewed_of(id).find(|request| request.is_overdue(now));
             let since = overdue.map(Request::review_due);
             return Cause { since, lifted_by: lifted("review", "security"), ..cause };
         }

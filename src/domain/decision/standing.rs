@@ -46,7 +46,7 @@ pub(in crate::domain) fn standing(
             (format!("integration {id} active"), format!("integration {id}: {}", since(suspension)))
         })?;
     }
-    let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
+    let overdue = state.elevations.unreviewed_of(id).find(|request| request.is_overdue(now));
     trace.ensure("elevation.reviewed", overdue.is_none(), &reason::ELEVATION_UNREVIEWED, || {
         let seen = overdue.map_or_else(
             || "none waits longer than it may".to_owned(),

@@ -55,6 +55,11 @@ impl Elevations {
         self.unreviewed.iter().filter_map(|id| self.all.get(id)).filter(move |request| request.is_overdue(now))
     }
 
+    /// Those of one integration that wait for a review.
+    pub fn unreviewed_of(&self, integration: &IntegrationId) -> impl Iterator<Item = &Request> {
+        self.unreviewed().filter(move |request| request.elevation.integration == *integration)
+    }
+
     /// Break-glass elevations that wait for a review.
     pub fn unreviewed(&self) -> impl Iterator<Item = &Request> {
         self.unreviewed.iter().filter_map(|id| self.all.get(id))

@@ -95,9 +95,10 @@ pub(super) fn judge(id: &IntegrationId, state: &State, people: &BTreeSet<Issuer>
         judged.item(Criterion::OwnersKnown, one.agent, || id.to_string(), one.unowned());
         judged.item(Criterion::PartnerVerified, one.agent, || id.to_string(), one.unverified());
     }
-    // Access begins with these, and ends with the first overdue break-glass elevation. `place` knows its other ends.
-    let overdue = state.elevations.unreviewed().filter(|request| request.elevation.integration == *id);
-    let moves = [record.contract.starts, state.mints_from].into_iter().chain(overdue.map(Request::review_due));
+    // Access may begin when the contract starts, and after the pause of a reopened journal. An overdue break-glass elevation ends it, in
+    // whichever environment; `place` knows the other ends.
+    let overdue = state.elevations.unreviewed_of(id).map(Request::review_due);
+    let moves = [record.contract.starts, state.mints_from].into_iter().chain(overdue);
     moves.for_each(|at| judged.ahead(at, now));
     judged
 }
@@ -197,10 +198,8 @@ impl One<'_> {
             judged.ahead(ends, self.now);
         }
         if request.elevation.break_glass {
-            let due = request.review_due();
-            let why = request.is_overdue(self.now).then(|| format!("nobody reviewed it by {due}"));
+            let why = request.is_overdue(self.now).then(|| format!("nobody reviewed it by {}", request.review_due()));
             judged.item(Criterion::BreakGlassReviewed, self.agent, id, why);
-            judged.ahead(due, self.now);
         } else if request.standing(self.now) == Standing::Active {
             judged.item(Criterion::ElevationsApproved, self.agent, id, unapproved_elevation(request));
         }

@@ -65,7 +65,7 @@ fn periods(entries: &[ChangeEntry]) -> [Period; 2] {
     [Period { from: Timestamp::default(), to: last }, Period { from: half, to: last }]
 }
 
-/// Moments between a time and the next at which time alone may change something. With none told it never does.
+/// Moments before the next date at which time alone may change something. If no date is told, nothing changes for 1000 days.
 fn between(now: Timestamp, next: Option<Timestamp>) -> [Timestamp; 3] {
     let last = next.map_or(now.plus(Seconds::days(1000)), |next| next.minus(Seconds(1)));
     [1, 40, 1000].map(|days| now.plus(Seconds::days(days)).min(last))
@@ -116,7 +116,7 @@ fn access_ends_by_itself_after_a_review_that_only_reports() {
     nothing_moves_early(&entries(&history));
 }
 
-/// An elevation that nobody reviews ends all access of its integration, wherever it was for.
+/// An elevation that nobody reviews in time ends all access of its integration, also where it was for another environment.
 #[test]
 fn access_ends_by_itself_with_an_elevation_of_an_environment_that_is_not_in_the_record() {
     let asked = example(|one| matches!(one, Change::Elevation(ElevationChange::Asked { elevation }) if elevation.break_glass));

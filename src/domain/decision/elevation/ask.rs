@@ -193,10 +193,9 @@ fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timest
     // needed in the same incident, and each answers for their own.
     let own = |request: &&Request| {
         let other = &request.elevation;
-        let here = other.integration == wanted.integration && other.environment == wanted.environment;
-        here && is_same(&other.requested_by, &wanted.by)
+        other.environment == wanted.environment && is_same(&other.requested_by, &wanted.by)
     };
-    let waits = state.elevations.unreviewed().find(own);
+    let waits = state.elevations.unreviewed_of(&wanted.integration).find(own);
     if let Some(request) = waits.filter(|_| wanted.request.break_glass) {
         let message = format!("your own elevation {} began without an approval and waits for its review", request.elevation.id);
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, message);
